@@ -1,0 +1,63 @@
+"""The demo's installation: a fresh home, invented people, two agencies' rules.
+
+A home is only ever replaced if a demo made it (it holds the marker file).
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from gateway import wiring
+from gateway.cli.demo.cast import HOUSEHOLDS, VISITS
+from gateway.errors import HomeInvalid
+from gateway.settings import Settings
+from gateway.synthetic.write import write_households, write_visits
+
+MARKER: Final = ".gateway-demo"
+RULES: Final = Path(__file__).parents[3] / "policies"
+
+
+class Held:
+    """What the agency holds on one person; the demo may show it because nobody in it exists."""
+
+    def __init__(self, households: Any) -> None:  # noqa: ANN401  an Arrow table, seen as rows only
+        self._households = households
+
+    def person(self, citizen_id: str) -> dict[str, object]:
+        """Return the raw row of one person."""
+        at = self._households.column("citizen_id").to_pylist().index(citizen_id)
+        row: dict[str, object] = self._households.slice(at, 1).to_pylist()[0]
+        return row
+
+
+def make_home(home: Path, *, people: int, seed: int, port: int, told: Callable[[str], None]) -> Held:
+    """Make the demo's home anew: keys, settings, data and sharing rules.
+
+    Raises:
+        HomeInvalid: The folder exists and no demo made it.
+    """
+    if home.exists():
+        if not (home / MARKER).exists() and any(home.iterdir()):
+            raise HomeInvalid(f"`{home}` exists and no demo made it; choose another with --folder")
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
+    (home / MARKER).write_text("made by `gateway demo`, replaced by the next one\n", encoding="utf-8")
+    told("keys and settings")
+    wiring.create_home(
+        home,
+        Settings(
+            origin=f"http://127.0.0.1:{port}",
+            log_origin="gateway.demo.example/log/2026",
+            port=port,
+            metrics_port=0,
+            device_interval_s=1,
+        ),
+    )
+    for name in (HOUSEHOLDS, VISITS):
+        shutil.copy(RULES / f"{name}.yaml", home / "policies")
+    told(f"{people:,} invented people and their households")
+    households = write_households(home / "data" / "households.parquet", people=people, seed=seed)
+    told("their visits to hospitals")
+    write_visits(home / "data" / "visits.csv", households, seed=seed)
+    return Held(households)

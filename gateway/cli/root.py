@@ -1,0 +1,88 @@
+"""The command ``gateway``: one table of commands, each loaded when it is called.
+
+So the base distribution, which has no server packages, offers what it can, and ``receipt verify``
+does not wait for what only ``serve`` needs.
+"""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import click
+
+from gateway.errors import GatewayError
+
+
+class Command(NamedTuple):
+    """Where a command lives, and its line in ``--help``."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Final = {
+    "demo": Command("gateway.cli.demo.command", "Watch the gateway do its whole job, with invented people."),
+    "serve": Command("gateway.cli.serve", "Serve the installation until it is interrupted."),
+    "policy": Command("gateway.cli.policy", "Check sharing rules."),
+    "org": Command("gateway.cli.registration", "Firms and agencies."),
+    "agreement": Command("gateway.cli.registration", "Contracts that name purposes."),
+    "client": Command("gateway.cli.registration", "Firms' machines."),
+    "operator": Command("gateway.cli.registration", "People who activate clients."),
+    "receipt": Command("gateway.cli.receipt", "Check, offline, that an answer stands in the log."),
+    "audit": Command("gateway.cli.audit", "Check the whole log."),
+}
+
+
+class Table(click.Group):
+    """A group whose commands stand in ``COMMANDS``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        try:
+            module = import_module(COMMANDS[cmd_name].module)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("gateway"):
+                raise
+            raise click.ClickException(
+                f"`gateway {cmd_name}` needs the server: pip install 'data-sharing-gateway[server]'"
+            ) from error
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
+
+
+@click.command(
+    cls=Table,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with:  gateway demo",
+)
+@click.option(
+    "--home",
+    envvar="GATEWAY_HOME",
+    default="var",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The installation's folder; the environment variable GATEWAY_HOME sets it too.",
+)
+@click.version_option(package_name="data-sharing-gateway")
+@click.pass_context
+def gateway(context: click.Context, home: Path) -> None:
+    """Stand between public datasets and the firms that build on them."""
+    context.obj = home
+
+
+def main() -> None:
+    """Run the command line; an error of the gateway's own ends it with one sentence and code 1."""
+    try:
+        gateway(prog_name="gateway")
+    except GatewayError as error:
+        click.echo(f"gateway: {error.detail}", err=True)
+        sys.exit(1)

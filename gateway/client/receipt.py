@@ -1,0 +1,94 @@
+"""The proof that an answer stands in the gateway's log, kept beside the answer.
+
+A receipt file is JSON with three members in base64url: ``receipt`` (the c2sp.org/tlog-proof text),
+``entry`` (the log entry) and ``body`` (the answer's bytes). It verifies offline against the log's
+verifier key, which the caller must have from somewhere else than this answer.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from gateway.jose import base64url, base64url_decoded
+from gateway.transparency.proof import VerifiedReceipt, salt_of, verify_receipt
+
+PROOF_HEADER: Final = "Gateway-Receipt"
+ENTRY_HEADER: Final = "Gateway-Entry"
+FILE_BYTES_MAX: Final = 256 * 1024 * 1024
+
+
+class ReceiptUnreadable(ValueError):
+    """A receipt, or its file, is not what it must be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReceipt:
+    """Proof, log entry and the exact bytes that were received."""
+
+    proof: bytes = field(repr=False)
+    entry: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def verify(self, vkey: str) -> VerifiedReceipt:
+        """Return where in the log of ``vkey`` this very body stands.
+
+        Raises:
+            ProofInvalid: The proof, the entry, the body or the signature does not fit; it says which.
+
+        """
+        return verify_receipt(
+            proof=self.proof, entry=self.entry, body=self.body, salt=salt_of(self.proof), vkey=vkey
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the receipt file; it holds the answer, so keep it as you keep the answer."""
+        parts = {"receipt": self.proof, "entry": self.entry, "body": self.body}
+        text = json.dumps({name: base64url(data) for name, data in parts.items()})
+        Path(path).write_text(text, encoding="ascii")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "StoredReceipt":
+        """Return the receipt of a file that ``save`` wrote.
+
+        Raises:
+            ReceiptUnreadable: Not such a file.
+
+        """
+        file = Path(path)
+        if file.stat().st_size > FILE_BYTES_MAX:
+            raise ReceiptUnreadable("the receipt file is too large")
+        try:
+            document = json.loads(file.read_text(encoding="ascii"))
+            proof, entry, body = (base64url_decoded(document[name]) for name in ("receipt", "entry", "body"))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ReceiptUnreadable("not a receipt file: receipt, entry and body in base64url") from error
+        return cls(proof=proof, entry=entry, body=body)
+
+
+def receipt_of(headers: Mapping[str, str], body: bytes) -> StoredReceipt | None:
+    """Return the receipt that came with an answer; None where there was none.
+
+    Raises:
+        ReceiptUnreadable: There is one, but it cannot be read.
+
+    """
+    proof, entry = headers.get(PROOF_HEADER), headers.get(ENTRY_HEADER)
+    if proof is None or entry is None:
+        return None
+    try:
+        return StoredReceipt(proof=base64url_decoded(proof), entry=base64url_decoded(entry), body=body)
+    except ValueError as error:
+        raise ReceiptUnreadable("the answer's receipt is not base64url") from error
+
+
+def verify_file(path: str | Path, vkey: str) -> VerifiedReceipt:
+    """Return where in the log the answer of a receipt file stands; needs no network.
+
+    Raises:
+        ReceiptUnreadable: Not a receipt file.
+        ProofInvalid: The file proves nothing; it says why.
+
+    """
+    return StoredReceipt.load(path).verify(vkey)

@@ -1,0 +1,262 @@
+"""A firm's session with the gateway: log in once, then ask.
+
+Every request carries a token bound to a key, and a fresh proof over this very request: method, URL,
+query string and body. Tokens are renewed before they expire; the server's nonce is learnt from
+its answers. A question that charges carries an idempotency key, so that asking again after a lost
+answer costs nothing. Nothing is kept on disk: tokens and proof key live as long as the session.
+"""
+
+import asyncio
+import json
+import ssl
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import quote
+
+from gateway.client.answer import Answer
+from gateway.client.keys import ClientKey
+from gateway.client.login import NONCE_HEADER, Login, Prompt, Token
+from gateway.client.problem import problem_of
+from gateway.client.receipt import receipt_of
+from gateway.client.wire import Response, Wire
+
+Amount = Decimal | float | str
+"""A number; text and Decimal keep every digit."""
+
+ATTEMPTS: Final = 3
+"""The request itself, once more with a nonce, once more with a new token."""
+
+
+class Gateway:
+    """The gateway as one client of one firm sees it.
+
+    ``key`` is the key registered for the client. ``proof_key`` binds the tokens; a new one is made
+    for each session unless one is given (from another custody, for example).
+    """
+
+    def __init__(
+        self,
+        origin: str,
+        *,
+        client: str,
+        key: ClientKey,
+        proof_key: ClientKey | None = None,
+        issuer: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        """Remember who we are; nothing is sent before the first call."""
+        self.client = client
+        self._origin = origin
+        self._key = key
+        self._proof_key = proof_key or ClientKey.create()
+        self._issuer = issuer
+        self._tls = tls
+        self._timeout_s = timeout_s
+        self._purpose: str | None = None
+        self._token: Token | None = None
+        self._nonce: str | None = None
+        self._renewing = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        self._wire = Wire(self._origin, tls=self._tls, timeout_s=self._timeout_s)
+        self._login = Login(
+            self._wire,
+            client=self.client,
+            key=self._key,
+            proof_key=self._proof_key,
+            issuer=self._issuer or self._wire.origin,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._wire.close()
+
+    async def login(self, purpose: str, on_prompt: Prompt, *, hours: int | None = None) -> str:
+        """Have a person activate this client for a purpose, and return the assurance reached.
+
+        ``on_prompt`` shows the user code, the page to type it in, and the key phrase to compare.
+
+        Raises:
+            GatewayProblem: Refused, or not answered in time.
+
+        """
+        self._token = await self._login.activated(purpose, on_prompt, hours=hours)
+        self._purpose = purpose
+        return self._token.acr
+
+    async def resume(self, purpose: str) -> str:
+        """Take up a purpose without asking a person, and return the assurance that is left of it.
+
+        ``aal2`` while an earlier activation of this client lasts, ``aal1`` otherwise.
+        """
+        self._token = await self._login.renewed(purpose)
+        self._purpose = purpose
+        return self._token.acr
+
+    async def datasets(self) -> Answer:
+        """Return what there is, and what this client may do with it."""
+        return await self._ask("GET", "/v1/datasets")
+
+    async def dataset(self, dataset: str) -> Answer:
+        """Return one dataset's description: columns, meanings, treatments, limits."""
+        return await self._ask("GET", f"/v1/datasets/{quote(dataset, safe='')}")
+
+    async def budgets(self) -> Answer:
+        """Return what this client and its organisation have spent and have left."""
+        return await self._ask("GET", "/v1/budgets")
+
+    async def records(
+        self,
+        dataset: str,
+        *,
+        select: list[str] | None = None,
+        where: object = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Answer:
+        """Return rows with personal data treated; ``where`` speaks of what you see, not of raw values."""
+        question = _given(select=select, where=where, limit=limit, cursor=cursor)
+        return await self._ask("POST", _path(dataset, "records"), question)
+
+    async def all_records(
+        self,
+        dataset: str,
+        *,
+        select: list[str] | None = None,
+        where: object = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[Answer]:
+        """Yield page after page of rows; ``limit`` is the size of a page."""
+        cursor: str | None = None
+        while True:
+            answer = await self.records(dataset, select=select, where=where, limit=limit, cursor=cursor)
+            yield answer
+            following = answer.document.get("next_cursor")
+            if not isinstance(following, str) or following == cursor:
+                return
+            cursor = following
+
+    async def query(
+        self,
+        dataset: str,
+        sql: str,
+        *,
+        epsilon: Amount | None = None,
+        rho: Amount | None = None,
+        margin: Amount | None = None,
+        idempotency_key: str | None = None,
+    ) -> Answer:
+        """Return a statistic with noise: pay ``epsilon`` or ``rho``, or ask for a ``margin`` at 95 %.
+
+        Asking again with the same ``idempotency_key`` gives the same answer and costs nothing; one
+        is made up for each call unless given.
+        """
+        question = _given(sql=sql, epsilon=epsilon, rho=rho, margin=margin)
+        key = idempotency_key or str(uuid.uuid4())
+        return await self._ask("POST", _path(dataset, "query"), question, {"Idempotency-Key": key})
+
+    async def plan(self, dataset: str, **question: object) -> Answer:
+        """Return what a question would cost and how well it would be answered; touches no data.
+
+        Takes what ``query`` takes (``sql``, ``epsilon`` ...) or what ``records`` takes.
+        """
+        of = "" if "sql" in question else "of=records"
+        return await self._ask("POST", _path(dataset, "plan"), _given(**question), query_string=of)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        question: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        query_string: str = "",
+    ) -> Answer:
+        """Return the answer to one signed request.
+
+        Raises:
+            GatewayProblem: The gateway refuses or fails, in its own words.
+
+        """
+        body = b"" if question is None else json.dumps(question, default=_number).encode()
+        response = await self._signed(method, path, query_string, body, headers or {})
+        receipt = receipt_of(response.headers, response.body)
+        if response.status >= 400:  # noqa: PLR2004  the first status that is a refusal
+            raise problem_of(response.status, response.content_type, response.body, receipt)
+        return Answer(
+            status=response.status, content_type=response.content_type, body=response.body, receipt=receipt
+        )
+
+    async def _signed(
+        self, method: str, path: str, query_string: str, body: bytes, extra: Mapping[str, str]
+    ) -> Response:
+        """Send with token and proof; once more where the gateway wants its nonce or a newer token."""
+        target = f"{path}?{query_string}" if query_string else path
+        for attempt in range(ATTEMPTS):
+            token = await self._fresh_token()
+
+            def message(token: Token = token) -> tuple[dict[str, str], bytes]:
+                proof = self._proof_key.proof(
+                    method=method,
+                    url=self._wire.origin + path,
+                    now=datetime.now(UTC),
+                    nonce=self._nonce,
+                    access_token=token.text,
+                    query_string=query_string,
+                    body=body,
+                )
+                content = {"Content-Type": "application/json"} if body else {}
+                own = {"Accept": "application/json", "Authorization": f"DPoP {token.text}", "DPoP": proof}
+                return own | content | dict(extra), body
+
+            response = await self._wire.send(method, target, message=message)
+            self._nonce = response.headers.get(NONCE_HEADER, self._nonce)
+            wanted = _challenge_of(response)
+            if attempt == ATTEMPTS - 1 or wanted not in {"use_dpop_nonce", "invalid_token"}:
+                return response
+            if wanted == "invalid_token" and self._token is token:
+                self._token = None
+        raise AssertionError("unreachable: the last attempt returns")
+
+    async def _fresh_token(self) -> Token:
+        """Return a token with life left in it, renewed by at most one task at a time."""
+        if self._purpose is None:
+            raise RuntimeError("log in first: `login` with a person, or `resume`")
+        async with self._renewing:
+            if self._token is None or time.monotonic() >= self._token.fresh_until:
+                self._token = await self._login.renewed(self._purpose)
+            return self._token
+
+    def __repr__(self) -> str:
+        return f"Gateway({self._origin!r}, client={self.client!r}, purpose={self._purpose!r})"
+
+
+def _path(dataset: str, what: str) -> str:
+    return f"/v1/datasets/{quote(dataset, safe='')}/{what}"
+
+
+def _given(**members: object) -> dict[str, object]:
+    """Return the members that were given."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _number(value: object) -> object:
+    """Write a Decimal as text: a JSON number would lose digits on its way through a float."""
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"cannot be sent: {type(value).__name__}")
+
+
+def _challenge_of(response: Response) -> str:
+    """Return the ``error`` of a DPoP challenge (RFC 9449 section 7.1); empty where there is none."""
+    challenge = response.headers.get("WWW-Authenticate", "") if response.status == 401 else ""  # noqa: PLR2004
+    _, _, rest = challenge.partition('error="')
+    return rest.partition('"')[0]

@@ -1,0 +1,110 @@
+"""Bytes to the gateway and back, within bounds: size, seconds, no redirects, no plain HTTP but to loopback.
+
+A lost connection is tried once more: every request is either read-only or carries an idempotency key,
+so a second try cannot cost twice. Knows nothing of tokens.
+"""
+
+import ipaddress
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+BODY_BYTES_MAX: Final = 64 * 1024 * 1024
+TRIES: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A complete answer, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+class ResponseTooLarge(Exception):
+    """The answer is larger than the client takes."""
+
+
+def checked_origin(origin: str) -> str:
+    """Return ``scheme://host[:port]`` without a final slash.
+
+    Raises:
+        ValueError: Not an origin, or plain HTTP to another machine, where anyone could read the data.
+
+    """
+    parts = urlsplit(origin)
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise ValueError("the origin is https://host or https://host:port")
+    if parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("the origin has no path, query, fragment or user")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("plain http is for this machine only; use https")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Wire:
+    """One connection pool to one origin."""
+
+    def __init__(self, origin: str, *, tls: ssl.SSLContext | None, timeout_s: float) -> None:
+        """Open lazily; ``tls`` is for a private certificate authority or a client certificate."""
+        self.origin = checked_origin(origin)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=True if tls is None else tls, limit=8),
+            timeout=aiohttp.ClientTimeout(total=timeout_s, connect=10),
+            cookie_jar=aiohttp.DummyCookieJar(),  # nothing ambient: each request stands for itself
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def send(
+        self, method: str, path: str, *, message: Callable[[], tuple[Mapping[str, str], bytes]]
+    ) -> Response:
+        """Return the answer to ``message``, which is made anew for each try: a proof serves once.
+
+        Raises:
+            aiohttp.ClientError: The gateway cannot be reached.
+            ResponseTooLarge: The answer passes the client's bound.
+
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                return await self._once(method, path, *message())
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not left:
+                    raise
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    async def _once(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
+        async with self._session.request(
+            method,
+            self.origin + path,
+            data=body or None,
+            headers=headers,
+            allow_redirects=False,  # SECURITY: a proof is over this URL and a token is for this origin
+        ) as response:
+            received = bytearray()
+            async for chunk in response.content.iter_chunked(64 * 1024):
+                received += chunk
+                if len(received) > BODY_BYTES_MAX:
+                    raise ResponseTooLarge(f"more than {BODY_BYTES_MAX} bytes")
+            return Response(status=response.status, headers=response.headers.copy(), body=bytes(received))

@@ -1,0 +1,130 @@
+"""The formats a reply can have, which one a caller gets, and how protected content is written in it.
+
+JSON carries everything: the envelope and, last, ``rows``. NDJSON (one object a line) and CSV (``csv_text.py``
+says how formulas are defused) carry the rows alone; what else a caller must know stands in headers.
+Statistics in CSV have a column ``name`` for each value and ``name.margin`` for its margin. Numbers are
+written exactly (``json_text.py``). The same content gives the same bytes. Nothing is treated here: what
+comes in may leave.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Final, cast
+
+import pyarrow as pa
+
+from gateway.delivery.accept import ranges_of, weight_of
+from gateway.delivery.csv_text import header_of, lines_of, text_cells
+from gateway.delivery.json_text import ROWS_AT_ONCE, json_of, rows_of, written
+from gateway.errors import NotAcceptable
+
+ACCEPT_CHARS_MAX: Final = 1000
+
+
+class Format(StrEnum):
+    """How content is written; the first is preferred where a caller does not care."""
+
+    JSON = "json"
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+    @property
+    def media_type(self) -> str:
+        return _MEDIA_TYPES[self]
+
+    @property
+    def content_type(self) -> str:
+        """The media type with the parameter it needs."""
+        return f"{self.media_type}; charset=utf-8" if self is Format.CSV else self.media_type
+
+
+_MEDIA_TYPES: Final = {
+    Format.JSON: "application/json",
+    Format.NDJSON: "application/x-ndjson",
+    Format.CSV: "text/csv",
+}
+_UTF_8: Final = frozenset({("charset", "utf-8")})
+
+
+def negotiate(accept: str) -> Format:
+    """Return the format that ``Accept`` prefers; an empty field accepts everything.
+
+    Raises:
+        NotAcceptable: The field accepts none of the formats, or is too long to read.
+
+    """
+    if not accept.strip(" \t,"):
+        return Format.JSON
+    ranges = ranges_of(accept) if len(accept) <= ACCEPT_CHARS_MAX else ()
+    weights = {form: weight_of(form.media_type, _UTF_8, ranges) for form in Format}
+    best = max(Format, key=weights.__getitem__)  # the first of equals
+    if weights[best] == 0:
+        offered = ", ".join(f"`{form.media_type}`" for form in Format)
+        raise NotAcceptable(f"accept one of {offered}, in at most {ACCEPT_CHARS_MAX} characters")
+    return best
+
+
+def write_rows(table: pa.Table, form: Format, envelope: Mapping[str, object]) -> tuple[str, bytes]:
+    """Return content type and bytes of treated rows; ``envelope`` is what JSON says besides ``rows``."""
+    match form:
+        case Format.JSON:
+            return form.content_type, _rows_in_json(table, envelope)
+        case Format.NDJSON:
+            return form.content_type, b"".join(rows_of(table, "\n"))
+        case Format.CSV:
+            return form.content_type, _rows_in_csv(table)
+
+
+def write_document(document: Mapping[str, object], form: Format) -> tuple[str, bytes]:
+    """Return content type and bytes of a statistic.
+
+    ``document["columns"]`` names the columns in order; each of ``document["rows"]`` maps every name to a
+    key's value or to a cell ``{"value": ..., "margin": ...}``. What else is in it is for JSON only.
+    """
+    rows = cast(Sequence[Mapping[str, object]], document["rows"])
+    match form:
+        case Format.JSON:
+            return form.content_type, json_of(document)
+        case Format.NDJSON:
+            return form.content_type, b"".join(json_of(row) + b"\n" for row in rows)
+        case Format.CSV:
+            return form.content_type, _statistic_in_csv(cast(Sequence[str], document["columns"]), rows)
+
+
+def _rows_in_json(table: pa.Table, envelope: Mapping[str, object]) -> bytes:
+    if "rows" in envelope:
+        raise AssertionError("an envelope has no rows of its own")
+    opening = json_of(dict(envelope)).removesuffix(b"}") + (b"," if envelope else b"") + b'"rows":['
+    *most, last = b"", *rows_of(table, ",")
+    return b"".join([opening, *most, last.removesuffix(b","), b"]}"])
+
+
+def _rows_in_csv(table: pa.Table) -> bytes:
+    batches = table.to_batches(max_chunksize=ROWS_AT_ONCE)
+    lines = (lines_of([_cells(values) for values in batch.columns]) for batch in batches)
+    return b"".join([header_of(table.column_names), *lines])
+
+
+def _cells(values: pa.Array) -> pa.Array:
+    return text_cells(values) if pa.types.is_string(values.type) else written(values)
+
+
+def _statistic_in_csv(names: Sequence[str], rows: Sequence[Mapping[str, object]]) -> bytes:
+    columns: dict[str, pa.Array] = {}
+    for name in names:
+        values = [row[name] for row in rows]
+        if any(isinstance(value, Mapping) for value in values):
+            cells = cast(list[Mapping[str, object]], values)
+            columns[name] = _plain_cells([cell["value"] for cell in cells])
+            columns[f"{name}.margin"] = _plain_cells([cell["margin"] for cell in cells])
+        else:
+            columns[name] = _plain_cells(values)
+    return header_of(list(columns)) + lines_of(list(columns.values()))
+
+
+def _plain_cells(values: Sequence[object]) -> pa.Array:
+    """Return one column of a statistic as cells: all texts, or all of one kind that JSON writes bare."""
+    if any(isinstance(value, str) for value in values):
+        return text_cells(pa.array(values, pa.string()))
+    texts = [None if value is None else json_of(value).decode().strip('"') for value in values]
+    return pa.array(texts, pa.string())

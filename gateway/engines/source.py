@@ -1,0 +1,94 @@
+"""Files below the data folder, and nothing else: finding them, their columns, and whether they changed.
+
+A path comes from a sharing-rules document. It is relative, names no parent, no pattern and no
+scheme, and what it resolves to (symbolic links followed) lies inside the data folder.
+"""
+
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.errors import EngineFailed
+from gateway.terms.dataset import Source
+
+HEADER_BYTES_MAX = 1 << 20
+PATTERN_CHARACTERS = frozenset("*?[]{}\\\0")
+"""DuckDB reads these in a path as a glob; none of them is in the name of a source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a file's state is known by; another stamp is another state."""
+
+    device: int
+    inode: int
+    bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredColumn:
+    """A column as the file has it: its name there and DuckDB's name of its type."""
+
+    name: str
+    type: str
+
+
+def resolve(data_folder: Path, source: Source) -> Path:
+    """Return the file of a source, every symbolic link followed.
+
+    Raises:
+        EngineFailed: The path leaves the data folder, is a pattern, or there is no file. The
+            sentence quotes the document's path only.
+
+    """
+    parts = Path(source.path).parts
+    if Path(source.path).is_absolute() or ".." in parts or PATTERN_CHARACTERS & set(source.path):
+        raise EngineFailed(f"the source `{source.path}` is not a plain path below the data folder")
+    try:
+        path = (data_folder / source.path).resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
+        raise EngineFailed(f"the source `{source.path}` does not exist") from error
+    if not path.is_relative_to(data_folder.resolve()) or PATTERN_CHARACTERS & set(str(path)):
+        raise EngineFailed(f"the source `{source.path}` is not a plain path below the data folder")
+    if not path.is_file():
+        raise EngineFailed(f"the source `{source.path}` is not a file")
+    return path
+
+
+def stamp(path: Path) -> Stamp:
+    """Return a file's present state."""
+    state = path.stat()
+    return Stamp(state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+def csv_header(path: Path, delimiter: str) -> tuple[str, ...]:
+    """Return the names in the first line of a CSV (RFC 4180, UTF-8 with or without a mark).
+
+    Raises:
+        EngineFailed: There is no readable header, or a name stands in it twice.
+
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(HEADER_BYTES_MAX).removeprefix(codecs.BOM_UTF8)
+        # Bytes after the header are not this function's to judge, so none of them is an error here.
+        text = io.StringIO(start.decode("utf-8", "surrogateescape"), newline="")
+        reader = csv.reader(text, delimiter=delimiter, quotechar='"', doublequote=True, strict=True)
+        names = tuple(next(reader, []))
+        "".join(names).encode("utf-8")
+    except (OSError, ValueError, TypeError, csv.Error):
+        # SECURITY: not chained, a decoding error holds the file's bytes.
+        raise EngineFailed("the first line of the source is not a header in the declared format") from None
+    if not names:
+        raise EngineFailed("the source has no header")
+    if twice := _twice(names):
+        raise EngineFailed(f"the source has the column `{twice}` twice")
+    return names
+
+
+def _twice(names: Sequence[str]) -> str | None:
+    return next((name for at, name in enumerate(names) if name in names[:at]), None)

@@ -1,0 +1,90 @@
+"""The way of one request through the gateway, all of it, in order.
+
+    authenticate -> decide -> plan -> charge -> execute -> protect -> record -> respond
+
+Read this file first. Each step is one line and one file of that name in ``gateway/steps``, whose
+docstring says what it promises. Two orders are load-bearing and tested in ``tests/test_flow.py``:
+
+* charge before execute: a crash may waste budget, it can never give an answer for free (P2);
+* record before respond: what is not in the ledger does not leave the building (P1).
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from gateway.errors import ChargedFailure
+from gateway.problems import problem, unrecorded
+from gateway.terms.caller import Caller
+from gateway.terms.charge import Charge, Receipt, StoredAnswer
+from gateway.terms.frame import UnprotectedFrame
+from gateway.terms.permit import Permit
+from gateway.terms.plan import Plan
+from gateway.terms.query import Query
+from gateway.terms.reply import Released, Reply, Unrecorded
+from gateway.terms.seen import Seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """The eight steps' ports, filled in by ``wiring.py``; the last, respond, is the web room's."""
+
+    authenticate: Callable[[Query], Awaitable[Caller]]
+    decide: Callable[[Query, Caller], Permit]
+    plan: Callable[[Query, Caller, Permit], Plan]
+    describe: Callable[[Plan], Reply]
+    charge: Callable[[Query, Caller, Permit, Plan], Awaitable[Charge | StoredAnswer | None]]
+    slot: Callable[[Plan, Charge | StoredAnswer | None], AbstractAsyncContextManager[None]]
+    execute: Callable[[Plan], Awaitable[UnprotectedFrame]]
+    protect: Callable[[Query, Caller, Plan, Charge | None, UnprotectedFrame], Awaitable[Reply]]
+    repeat: Callable[[Query, Plan, StoredAnswer], Reply]
+    record: Callable[[Query, Seen, Reply], Awaitable[Receipt]]
+
+
+async def serve(query: Query, steps: Steps) -> Released | Unrecorded:
+    """Return the reply to one request for data; whatever happens inside, there is one."""
+    seen = Seen()
+    return await _released(query, seen, _answer(query, seen, steps), steps)
+
+
+async def attend(
+    query: Query, service: Callable[[Query, Seen], Awaitable[Reply]], steps: Steps
+) -> Released | Unrecorded:
+    """Return the reply of a service that gives no data: enrolment, catalogue, budgets, not found."""
+    seen = Seen()
+    return await _released(query, seen, service(query, seen), steps)
+
+
+async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
+    """Do steps (1) to (6). Every deliberate early exit is a ``GatewayError``."""
+    seen.caller = caller = await steps.authenticate(query)  # (1) verified, then the proof's id is used up
+    seen.permit = permit = steps.decide(query, caller)  # (2)
+    seen.plan = plan = steps.plan(query, caller, permit)  # (3)
+    if query.dry_run:
+        return steps.describe(plan)  # the price; no data was touched
+    seen.charge = charge = await steps.charge(query, caller, permit, plan)  # (4) durable from here
+    try:
+        async with steps.slot(plan, charge):  # statistics leave on a public clock, and so do failures
+            if isinstance(charge, StoredAnswer):
+                return steps.repeat(query, plan, charge)  # paid and answered before: the same bytes
+            frame = await steps.execute(plan)  # (5)
+            return await steps.protect(query, caller, plan, charge, frame)  # (6)
+    except Exception as error:  # SECURITY: one failure for the outside, whatever happened (P5)
+        raise ChargedFailure(seen.charge_index) from error
+
+
+async def _released(
+    query: Query, seen: Seen, answer: Awaitable[Reply], steps: Steps
+) -> Released | Unrecorded:
+    """Do steps (7) and (8): a refusal is a reply like any other and is recorded like any other."""
+    try:
+        reply = await answer
+    except Exception as error:  # noqa: BLE001  a GatewayError, or a bug: ``problem`` tells them apart
+        seen.error = error
+        reply = problem(error, query.request_id)
+
+    try:
+        receipt = await steps.record(query, seen, reply)  # (7)
+    except Exception as error:  # noqa: BLE001  whatever stopped the recording stops the reply
+        return unrecorded(error, query.request_id)  # no data in it
+    return Released(reply, receipt)  # (8)

@@ -1,0 +1,25 @@
+"""From verified claims to the caller that rules speak of."""
+
+from gateway.identity.token import AccessClaims
+from gateway.terms.caller import Assurance, Caller
+
+
+def caller_of(claims: AccessClaims, *, org_class: str, country: str) -> Caller:
+    """Return the caller behind verified claims; class and country are the registry's, not the token's.
+
+    Below aal2 no person counts, whoever signed in once.
+    """
+    by_person = claims.assurance >= Assurance.AAL2
+    return Caller(
+        org=claims.org,
+        org_class=org_class,
+        country=country,
+        client=claims.client,
+        operator=claims.operator if by_person else None,
+        agreement=claims.agreement,
+        purpose=claims.purpose,
+        assurance=claims.assurance,
+        authenticated_at=claims.authenticated_at if by_person else None,
+        key=claims.key,
+        token_id=claims.token_id,
+    )

@@ -1,0 +1,168 @@
+"""Access tokens (RFC 9068) as the gateway issues and believes them: claims to document and back.
+
+Law: ``verify_token(sign(claims_document(c)))`` gives back ``c`` while it is fresh. A token is bound
+to a key (``cnf.jkt``), names the registered key that earned it (``client_key``), lives 300 s (900 at
+most), and its ``acr`` must be what its ``amr`` and ``auth_time`` earned when it was issued (P6); what
+it is worth now is derived again. Revocation is not here: ``registry.standing`` walks the chain.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from gateway import jose
+from gateway.identity import claims as claim
+from gateway.identity.factors import amr_of, assurance_at
+from gateway.identity.strict import parse, refuse, refusing_all_else, verify_signature
+from gateway.terms.caller import Assurance
+from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId, Thumbprint
+
+TOKEN_TYPE: Final = "at+jwt"  # noqa: S105  # a media type
+TOKEN_BYTES_MAX: Final = 4096
+LIFETIME_S: Final = 300
+LIFETIME_MAX_S: Final = 900
+_TYPES: Final = frozenset({TOKEN_TYPE, f"application/{TOKEN_TYPE}"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessClaims:
+    """What an access token says, in the gateway's own types. Moments are whole seconds."""
+
+    issuer: str
+    audience: str
+    client: ClientId
+    subject: str
+    """``subject_of(client, operator)``."""
+    org: OrgId
+    purpose: PurposeId
+    agreement: AgreementId
+    client_key: Thumbprint
+    """The registered key that authenticated the client; removing it ends the token."""
+    key: Thumbprint
+    """The key every proof must be made with."""
+    token_id: str
+    issued_at: datetime
+    expires_at: datetime
+    assurance: Assurance
+    methods: tuple[str, ...]
+    """As ``factors.amr_of`` spells them."""
+    authenticated_at: datetime | None = None
+    operator: OperatorId | None = None
+    """The person who stands behind the token; with ``authenticated_at`` or not at all."""
+
+    def __post_init__(self) -> None:
+        if self.subject != subject_of(self.client, self.operator):
+            raise ValueError("the subject is the operator who activated the client, else the client")
+        if not (self.operator is None) == (self.authenticated_at is None) == (self.subject == self.client):
+            raise ValueError("a person and the time of the sign-in come together, and no client is a person")
+        if self.methods != amr_of(self.methods):
+            raise ValueError("methods are spelled by `amr_of`")
+
+
+def subject_of(client: ClientId, operator: OperatorId | None) -> str:
+    """Return the claim ``sub``: a person where one stands behind the token, else the client itself."""
+    return client if operator is None else operator
+
+
+def claims_document(claims: AccessClaims) -> dict[str, object]:
+    """Return the claims as they are signed.
+
+    Raises:
+        ValueError: The assurance is not what the methods earn, or the lifetime is not allowed.
+
+    """
+    issued, expires = int(claims.issued_at.timestamp()), int(claims.expires_at.timestamp())
+    signed_in = claims.authenticated_at
+    if claims.assurance is not assurance_at(claims.methods, authenticated_at=signed_in, at=claims.issued_at):
+        raise ValueError("assurance is derived from the methods, never chosen")
+    if not 0 < expires - issued <= LIFETIME_MAX_S:
+        raise ValueError(f"a token lives at most {LIFETIME_MAX_S} s")
+    document: dict[str, object] = {
+        "iss": claims.issuer,
+        "aud": claims.audience,
+        "sub": claims.subject,
+        "client_id": claims.client,
+        "org": claims.org,
+        "purpose": claims.purpose,
+        "agreement": claims.agreement,
+        "client_key": claims.client_key,
+        "cnf": {"jkt": claims.key},
+        "acr": claims.assurance.acr,
+        "amr": list(claims.methods),
+        "iat": issued,
+        "exp": expires,
+        "jti": claims.token_id,
+    }
+    return document if signed_in is None else document | {"auth_time": int(signed_in.timestamp())}
+
+
+@refusing_all_else
+def verify_token(
+    token: str, *, keys: Mapping[str, jose.PublicKey], issuer: str, audience: str, now: datetime
+) -> AccessClaims:
+    """Return the claims of a token that one of ``keys`` (by ``kid``) signed and that holds now.
+
+    ``assurance`` is what the methods are worth at ``now``: it falls as the sign-in ages.
+
+    Raises:
+        NotAuthenticated: Anything else; ``cause`` names the first check that failed.
+
+    """
+    parsed = parse(token, types=_TYPES, size_max=TOKEN_BYTES_MAX)
+    kid = parsed.header.get("kid")
+    key = keys.get(kid) if isinstance(kid, str) else None
+    if key is None:
+        refuse("key-unknown")
+    verify_signature(parsed, key)
+    found = _claims(parsed.claims, now)
+    if found.issuer != issuer:
+        refuse("issuer")
+    if found.audience != audience:
+        refuse("audience")
+    return found
+
+
+def _claims(claims: claim.Claims, now: datetime) -> AccessClaims:
+    issued, expires = claim.seconds_of(claims, "iat"), claim.seconds_of(claims, "exp")
+    _check_times(issued, expires, now.timestamp())
+    methods = claim.texts_of(claims, "amr")
+    signed_in = claim.moment(claim.seconds_of(claims, "auth_time")) if "auth_time" in claims else None
+    issued_at = claim.moment(issued)
+    if claims.get("acr") != assurance_at(methods, authenticated_at=signed_in, at=issued_at).acr:
+        refuse("assurance-not-earned")
+    client, subject = ClientId(claim.text_of(claims, "client_id")), claim.text_of(claims, "sub")
+    binding = claims.get("cnf")
+    if not isinstance(binding, dict) or binding.keys() != {"jkt"}:  # one method, one key
+        refuse("claim-cnf")
+    try:
+        return AccessClaims(
+            issuer=claim.text_of(claims, "iss"),
+            audience=claim.text_of(claims, "aud"),
+            client=client,
+            subject=subject,
+            org=OrgId(claim.text_of(claims, "org")),
+            purpose=PurposeId(claim.text_of(claims, "purpose")),
+            agreement=AgreementId(claim.text_of(claims, "agreement")),
+            client_key=claim.thumbprint_of(claims, "client_key"),
+            key=claim.thumbprint_of(binding, "jkt"),
+            token_id=claim.token_id_of(claims),
+            issued_at=issued_at,
+            expires_at=claim.moment(expires),
+            # Never before it was issued: another machine's clock may be a little ahead.
+            assurance=assurance_at(methods, authenticated_at=signed_in, at=max(issued_at, now)),
+            methods=methods,
+            authenticated_at=signed_in,
+            operator=None if subject == client else OperatorId(subject),
+        )
+    except ValueError:  # the claims do not fit each other
+        refuse("claims-inconsistent")
+
+
+def _check_times(issued: int, expires: int, now_s: float) -> None:
+    if not 0 < expires - issued <= LIFETIME_MAX_S:
+        refuse("lifetime")
+    if issued > now_s + claim.FUTURE_MAX_S:
+        refuse("issued-in-the-future")
+    if expires <= now_s:
+        refuse("expired")

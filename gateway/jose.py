@@ -1,0 +1,113 @@
+"""The few JOSE words that both sides of the wire must say alike (RFC 7515, 7517, 7638, 9449).
+
+Encoding, public keys as JWK, thumbprints, and the digests a proof carries. Nothing here verifies
+a signature and nothing here sees a private key; ``identity`` verifies, ``client`` and ``keyring`` sign.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from gateway.terms.identifiers import Thumbprint
+
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+Jwk = dict[str, str]
+
+COORDINATE_BYTES = 32
+_ALPHABET = re.compile(r"[A-Za-z0-9_-]*")
+
+
+def base64url(data: bytes) -> str:
+    """Return base64url without padding (RFC 7515 section 2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+
+
+def base64url_decoded(text: str) -> bytes:
+    """Return the bytes of canonical base64url without padding.
+
+    Raises:
+        ValueError: Padding, another alphabet, an impossible length or stray trailing bits: there is
+            exactly one spelling of every byte string.
+
+    """
+    if _ALPHABET.fullmatch(text) is None:
+        raise ValueError("not base64url")
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error as error:
+        raise ValueError("not base64url") from error
+    if base64url(data) != text:
+        raise ValueError("not canonical base64url")
+    return data
+
+
+def algorithm_of(key: PublicKey) -> str:
+    """Return the one JWS algorithm a key may be used with."""
+    return "ES256" if isinstance(key, ec.EllipticCurvePublicKey) else "EdDSA"
+
+
+def jwk_of(key: PublicKey) -> Jwk:
+    """Return the required members of a public key's JWK (P-256 or Ed25519)."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return {"crv": "Ed25519", "kty": "OKP", "x": base64url(key.public_bytes_raw())}
+    numbers = key.public_numbers()
+    x, y = (n.to_bytes(COORDINATE_BYTES, "big") for n in (numbers.x, numbers.y))
+    return {"crv": "P-256", "kty": "EC", "x": base64url(x), "y": base64url(y)}
+
+
+def key_of(jwk: object) -> PublicKey:
+    """Return the public key of a JWK.
+
+    Raises:
+        ValueError: Not an object, a private or symmetric member, another type or curve, a wrong
+            length, or a point that is not on the curve.
+
+    """
+    if not isinstance(jwk, dict) or not all(isinstance(value, str) for value in jwk.values()):
+        raise ValueError("a key is an object of texts")
+    if private := {"d", "k", "p", "q", "dp", "dq", "qi", "oth"} & jwk.keys():
+        raise ValueError(f"a public key has no member `{min(private)}`")
+    match jwk.get("kty"), jwk.get("crv"):
+        case "OKP", "Ed25519":
+            return _ed25519(_coordinate(jwk, "x"))
+        case "EC", "P-256":
+            point = b"\x04" + _coordinate(jwk, "x") + _coordinate(jwk, "y")
+            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+        case _:
+            raise ValueError("only P-256 and Ed25519 keys are used")
+
+
+def _ed25519(raw: bytes) -> ed25519.Ed25519PublicKey:
+    try:
+        return ed25519.Ed25519PublicKey.from_public_bytes(raw)
+    except UnsupportedAlgorithm as error:
+        raise ValueError("Ed25519 is not supported here") from error
+
+
+def _coordinate(jwk: dict[str, str], name: str) -> bytes:
+    raw = base64url_decoded(jwk.get(name, ""))
+    if len(raw) != COORDINATE_BYTES:
+        raise ValueError(f"member `{name}` is not {COORDINATE_BYTES} bytes")
+    return raw
+
+
+def thumbprint(jwk: Jwk) -> Thumbprint:
+    """Return the RFC 7638 thumbprint of a public JWK; members beyond the required are left out."""
+    required = ("crv", "kty", "x") if jwk["kty"] == "OKP" else ("crv", "kty", "x", "y")
+    canonical = json.dumps({name: jwk[name] for name in required}, separators=(",", ":"), sort_keys=True)
+    return Thumbprint(base64url(hashlib.sha256(canonical.encode("ascii")).digest()))
+
+
+def token_hash(token: str) -> str:
+    """Return ``ath``: the hash of an access token in its proof (RFC 9449 section 4.2)."""
+    return base64url(hashlib.sha256(token.encode("ascii")).digest())
+
+
+def query_digest(query_string: str, body: bytes) -> str:
+    """Return ``qd``: what DPoP leaves open, SHA-256 of query string, a zero byte and body."""
+    return base64url(hashlib.sha256(query_string.encode("ascii") + b"\x00" + body).digest())

@@ -1,0 +1,125 @@
+"""The SQLite file: its tables, its settings, and what is refused at the door.
+
+Durable means WAL with synchronous=FULL: NORMAL loses acknowledged commits when the power fails. Entries
+cannot be changed, replaced or deleted, and what is spent cannot fall, whoever holds the connection.
+The SQLite is the one inside ``apsw``; the system's may have the WAL-reset bug (before 3.51.3).
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from gateway.errors import HomeInvalid
+from gateway.transparency.tree import EMPTY_ROOT
+
+VERSION: Final = 1
+APPLICATION_ID: Final = 0x67774C31  # "gwL1"
+BUSY_MS: Final = 5000
+_MEMORY: Final = ":memory:"
+
+_SETTINGS: Final = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL
+    "trusted_schema": 0,
+    "mmap_size": 0,
+    "secure_delete": 1,
+}
+"""Name -> what SQLite says it is set to; anything else is refused."""
+
+_TABLES: Final = """
+-- The log. Index = rowid, dense from 0.
+CREATE TABLE entry (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;
+CREATE TRIGGER entry_is_never_changed BEFORE UPDATE ON entry
+  BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+CREATE TRIGGER entry_is_never_deleted BEFORE DELETE ON entry
+  BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+CREATE TRIGGER entry_is_never_replaced BEFORE INSERT ON entry
+  WHEN EXISTS (SELECT 1 FROM entry WHERE idx = NEW.idx)
+  BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
+
+-- C2SP tiles: full ones of level 0, full and growing ones above. The rest follows from the entries.
+CREATE TABLE tile (level INTEGER, number INTEGER, hashes BLOB NOT NULL, PRIMARY KEY (level, number)) STRICT;
+
+-- The tree's head, moved in the transaction that appends.
+CREATE TABLE head (
+  only INTEGER PRIMARY KEY CHECK (only = 0), size INTEGER NOT NULL, root BLOB NOT NULL
+) STRICT;
+CREATE TABLE log (only INTEGER PRIMARY KEY CHECK (only = 0), origin TEXT NOT NULL, vkey TEXT NOT NULL) STRICT;
+
+-- Budgets: what was ever debited at a node; never refunded.
+CREATE TABLE spent (
+  node TEXT PRIMARY KEY, rho INTEGER NOT NULL, delta INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER spent_never_falls BEFORE UPDATE ON spent WHEN NEW.rho < OLD.rho OR NEW.delta < OLD.delta
+  BEGIN SELECT RAISE(ABORT, 'what is spent stays spent'); END;
+CREATE TRIGGER spent_is_never_replaced BEFORE INSERT ON spent
+  WHEN EXISTS (SELECT 1 FROM spent WHERE node = NEW.node AND (rho > NEW.rho OR delta > NEW.delta))
+  BEGIN SELECT RAISE(ABORT, 'what is spent stays spent'); END;
+CREATE TRIGGER spent_is_never_deleted BEFORE DELETE ON spent
+  BEGIN SELECT RAISE(ABORT, 'what is spent stays spent'); END;
+
+-- Charges that no entry has closed yet; ``claim`` is the name of their idempotency claim.
+CREATE TABLE charge_open (idx INTEGER PRIMARY KEY, id TEXT NOT NULL, claim BLOB) STRICT;
+
+-- Idempotency claims. Closed (a release index) without an answer: the charge failed.
+CREATE TABLE claim (
+  name BLOB PRIMARY KEY, digest TEXT NOT NULL, charge INTEGER NOT NULL, release INTEGER, answer BLOB
+) STRICT;
+
+-- Salt and value of each commitment, sealed; a row may be destroyed (P9).
+CREATE TABLE opening (
+  idx INTEGER, field TEXT, sealed BLOB NOT NULL, PRIMARY KEY (idx, field)
+) STRICT, WITHOUT ROWID;
+
+-- Records as last put: sealed opening of commitment ``field`` of entry ``idx``.
+CREATE TABLE registry (
+  kind TEXT, id TEXT, idx INTEGER NOT NULL, field TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE once (id BLOB PRIMARY KEY, expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX once_by_expiry ON once (expires_at_ms);
+"""
+
+
+def connect(path: Path | None, *, vfs: str | None) -> apsw.Connection:
+    """Return a connection to the store at ``path`` (None: in memory), made and set up if it is new."""
+    if path is not None and vfs is None:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite keeps the mode
+    connection = apsw.Connection(_MEMORY if path is None else str(path), vfs=vfs)
+    connection.set_busy_timeout(BUSY_MS)
+    if vfs is not None:  # a VFS written in Python has no shared memory for the WAL's index
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    for name, wanted in _SETTINGS.items():
+        connection.pragma(name, wanted)
+        if path is not None and connection.pragma(name) != wanted:
+            raise HomeInvalid(f"the ledger's store cannot be set to {name} = {wanted}")
+    return connection
+
+
+def prepare(connection: apsw.Connection, *, origin: str, vkey: str) -> None:
+    """Make the tables of a new store, or check that an old one is ours.
+
+    Raises:
+        HomeInvalid: Another program's file, a newer version, or another log's.
+
+    """
+    version = connection.pragma("user_version")
+    if version > VERSION:
+        raise HomeInvalid(
+            f"the ledger has format {version}, this gateway knows {VERSION}; start the newer gateway"
+        )
+    if version == 0:
+        if connection.pragma("application_id") or connection.execute("SELECT 1 FROM sqlite_schema").get:
+            raise HomeInvalid("the ledger's file belongs to another program")
+        with connection:
+            connection.execute(_TABLES)
+            connection.execute("INSERT INTO head VALUES (0, 0, ?)", (EMPTY_ROOT,))
+            connection.execute("INSERT INTO log VALUES (0, ?, ?)", (origin, vkey))
+            connection.pragma("application_id", APPLICATION_ID)
+            connection.pragma("user_version", VERSION)
+    if connection.pragma("application_id") != APPLICATION_ID:
+        raise HomeInvalid("the ledger's file belongs to another program")
+    if connection.execute("SELECT origin, vkey FROM log").get != (origin, vkey):
+        raise HomeInvalid("the ledger belongs to another log: its origin or its key is not this home's")

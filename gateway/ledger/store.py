@@ -1,0 +1,235 @@
+"""The store of one log: one connection, the tree in memory, and the transaction that moves both.
+
+``commit`` is all or nothing: judge the batch (``batch.py``), write every row, move the head, COMMIT.
+What is cached (tree, sums, open charges) is believed only while the head row read inside the
+transaction is the one the cache was made from; else everything is read anew. After any failure too.
+
+Owner of the state: the sequencer's thread. It signs nothing and knows no futures (``sqlite.py`` does).
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+import apsw
+
+from gateway import budget
+from gateway.errors import HomeInvalid
+from gateway.ledger.batch import Batch, Claim, OpenCharge
+from gateway.ledger.schema import connect, prepare
+from gateway.terms.loss import Loss, PicoDelta, PicoRho
+from gateway.transparency.tiles import HEIGHT, WIDTH, Tiles
+from gateway.transparency.tree import EMPTY_ROOT, HASH_BYTES, leaf_hash, right_edge
+
+T = TypeVar("T")
+_ONCE_KEPT_MS: Final = 24 * 3600 * 1000
+"""How long a used id is kept after it expired: more than any clock may step back."""
+_PURGE_EVERY: Final = 1024
+
+
+class OutcomeUnknown(Exception):
+    """A COMMIT failed and nobody knows whether it happened."""
+
+
+class Store:
+    """Tables and tree of one log."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._tiles = Tiles(0, self._tile)
+        self._root = b""
+        self._spent: dict[str, Loss] = {}
+        self.open_charges: dict[int, OpenCharge] = {}
+        self._used_since_purge = 0
+        self._reload()
+
+    @classmethod
+    def open(cls, path: Path | None, *, origin: str, vkey: str, vfs: str | None) -> "Store":
+        """Return the store at a path, made if new, its newest part checked against its head.
+
+        Raises:
+            HomeInvalid: It is not this log's, or entries, tiles and head do not fit together.
+
+        """
+        try:
+            connection = connect(path, vfs=vfs)
+            prepare(connection, origin=origin, vkey=vkey)
+            return cls(connection)
+        except apsw.Error as error:
+            raise HomeInvalid(f"the ledger cannot be opened: {type(error).__name__}") from error
+
+    @property
+    def tiles(self) -> Tiles:
+        """The tree as the last commit left it."""
+        return self._tiles
+
+    @property
+    def root(self) -> bytes:
+        """The root of that tree."""
+        return self._root
+
+    def commit(self, now_ms: int, judge: Callable[[Batch], T]) -> T:
+        """Run ``judge`` on a fresh batch and make what it decided durable.
+
+        Raises:
+            OutcomeUnknown: COMMIT failed in a way that leaves open whether it happened.
+            apsw.Error: Nothing was written.
+            HomeInvalid: What another process wrote does not fit together.
+
+        """
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            if self._head() != (self._tiles.size, self._root):
+                self._reload()
+            batch = Batch(view=self, size=self._tiles.size, now_ms=now_ms)
+            outcome = judge(batch)
+            if batch.is_empty:
+                execute("ROLLBACK")
+                return outcome
+            self._write(batch)
+            self._end()
+        except BaseException:
+            self._forget()
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+        self._remember(batch)
+        return outcome
+
+    def spent(self, path: str) -> Loss:
+        loss = self._spent.get(path)
+        if loss is None:
+            row = self._connection.execute("SELECT rho, delta FROM spent WHERE node = ?", (path,)).fetchone()
+            loss = budget.NOTHING if row is None else Loss(PicoRho(row[0]), PicoDelta(row[1]))
+            self._spent[path] = loss
+        return loss
+
+    def claim(self, name: bytes) -> Claim | None:
+        row = self._connection.execute(
+            "SELECT digest, charge, release, answer FROM claim WHERE name = ?", (name,)
+        ).fetchone()
+        if row is None:
+            return None
+        return Claim(digest=row[0], charge_index=row[1], release_index=row[2], answer=row[3])
+
+    def is_used(self, name: bytes) -> bool:
+        return self._connection.execute("SELECT 1 FROM once WHERE id = ?", (name,)).fetchone() is not None
+
+    def entries(self, start: int, stop: int) -> tuple[bytes, ...]:
+        """Return the entries of an interval."""
+        rows = self._connection.execute(
+            "SELECT leaf FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx", (start, stop)
+        )
+        return tuple(leaf for (leaf,) in rows)
+
+    def records(self) -> Iterable[tuple[str, str, str, bytes, bytes]]:
+        """Return (kind, id, field, sealed opening, entry) of every registry record as last put."""
+        return cast(
+            "Iterable[tuple[str, str, str, bytes, bytes]]",
+            self._connection.execute(
+                "SELECT kind, id, field, sealed, leaf FROM registry JOIN entry USING (idx) ORDER BY kind, id"
+            ).fetchall(),
+        )
+
+    def root_at(self, size: int) -> bytes:
+        """Return the root of the tree as it was at ``size``."""
+        if size == 0:
+            return EMPTY_ROOT
+        return right_edge(size, self._tiles.node)[-1]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _write(self, batch: Batch) -> None:
+        many = self._connection.executemany
+        for leaf in batch.leaves:
+            self._tiles.append(leaf_hash(leaf))
+        many("INSERT INTO entry VALUES (?, ?)", enumerate(batch.leaves, batch.size))
+        many("INSERT INTO opening VALUES (?, ?, ?)", batch.openings)
+        many("REPLACE INTO registry VALUES (?, ?, ?, ?, ?)", batch.records)
+        many(
+            "INSERT INTO spent VALUES (?, ?, ?)"
+            " ON CONFLICT (node) DO UPDATE SET rho = excluded.rho, delta = excluded.delta",
+            [(path, loss.rho, loss.delta) for path, loss in batch.spent.items()],
+        )
+        many(
+            "INSERT INTO claim VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET release = excluded.release, answer = excluded.answer",
+            [(name, c.digest, c.charge_index, c.release_index, c.answer) for name, c in batch.claims.items()],
+        )
+        many(
+            "INSERT INTO charge_open VALUES (?, ?, ?)",
+            [(i, c.request_id, c.claim_name) for i, c in batch.opened.items() if i not in batch.closed],
+        )
+        many("DELETE FROM charge_open WHERE idx = ?", [(i,) for i in batch.closed if i < batch.size])
+        many("INSERT INTO once VALUES (?, ?)", batch.used.items())
+        self._purge(batch)
+        if batch.leaves:
+            many("REPLACE INTO tile VALUES (?, ?, ?)", self._tiles.changed())
+            self._root = self._tiles.root()
+            self._connection.execute("UPDATE head SET size = ?, root = ?", (self._tiles.size, self._root))
+
+    def _end(self) -> None:
+        try:
+            self._connection.execute("COMMIT")
+        except (apsw.FullError, apsw.BusyError):
+            raise
+        except apsw.Error as error:
+            raise OutcomeUnknown from error
+
+    def _purge(self, batch: Batch) -> None:
+        self._used_since_purge += len(batch.used)
+        if self._used_since_purge >= _PURGE_EVERY:
+            self._used_since_purge = 0
+            oldest = batch.now_ms - _ONCE_KEPT_MS
+            self._connection.execute("DELETE FROM once WHERE expires_at_ms < ?", (oldest,))
+
+    def _remember(self, batch: Batch) -> None:
+        self._spent |= batch.spent
+        self.open_charges |= batch.opened
+        for index in batch.closed:
+            del self.open_charges[index]
+
+    def _forget(self) -> None:
+        """Make the next transaction read everything anew."""
+        self._root = b""
+
+    def _head(self) -> tuple[int, bytes]:
+        size, root = self._connection.execute("SELECT size, root FROM head").get
+        return size, root
+
+    def _reload(self) -> None:
+        """Read the tree's right side, the sums and the open charges; check that they fit together.
+
+        Raises:
+            HomeInvalid: Entries, tiles and head do not fit together.
+
+        """
+        size, root = self._head()
+        last = self._connection.execute("SELECT max(idx) FROM entry").get
+        if (-1 if last is None else last) + 1 != size:
+            raise HomeInvalid("the ledger's entries and its head do not have the same number")
+        self._tiles = Tiles(size, self._tile)
+        if self._tiles.root() != root:
+            raise HomeInvalid("the ledger's newest entries are not those of its head")
+        self._root = root
+        self._spent = {}
+        self.open_charges = {
+            index: OpenCharge(request_id, claim)
+            for index, request_id, claim in self._connection.execute("SELECT idx, id, claim FROM charge_open")
+        }
+
+    def _tile(self, level: int, number: int, width: int) -> bytes:
+        """Return the first hashes of a stored tile; of a growing tile of level 0 from the entries."""
+        if level == 0 and width < WIDTH:
+            start = number << HEIGHT
+            hashes = b"".join(leaf_hash(leaf) for leaf in self.entries(start, start + width))
+        else:
+            row = self._connection.execute(
+                "SELECT hashes FROM tile WHERE level = ? AND number = ?", (level, number)
+            ).fetchone()
+            hashes = b"" if row is None else row[0][: width * HASH_BYTES]
+        if len(hashes) != width * HASH_BYTES:
+            raise HomeInvalid(f"tile {number} of level {level} is missing or too short")
+        return hashes

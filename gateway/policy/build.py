@@ -1,0 +1,211 @@
+"""Make the rules of a document in which nothing is wrong any more; ``load.py`` has checked it.
+
+Amounts become integers here, rounded against the caller: a limit down. What a document leaves out
+gets the strictest meaning: no limit written is 0, no age written is the longest its level lasts.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.budget import NOTHING, pico_rho_down
+from gateway.policy.check_rules import AGE_MAX_S
+from gateway.policy.conditions import constant_of, predicate_of
+from gateway.policy.document import (
+    AudienceEntry,
+    BandEntry,
+    BudgetsEntry,
+    ColumnEntry,
+    DateEntry,
+    Document,
+    ForbidEntry,
+    GeneraliseEntry,
+    PartialEntry,
+    PermitEntry,
+    PrefixEntry,
+    RhoEntry,
+    SourceEntry,
+    TokeniseEntry,
+    TreatmentEntry,
+    UnitEntry,
+    WordsEntry,
+)
+from gateway.policy.rules import ANYBODY, Audience, ForbidRule, Offer, PermitRule, Rules
+from gateway.terms.dataset import Column, Dataset, PrivacyUnit, Source, Title
+from gateway.terms.identifiers import AgreementId, ColumnName, DatasetId, LineageId, OrgId, PurposeId, RuleId
+from gateway.terms.loss import Caps, Loss, PicoDelta
+from gateway.terms.treatment import (
+    Band,
+    Drop,
+    Keep,
+    Partial,
+    Precision,
+    Prefix,
+    Redact,
+    Tokenise,
+    Treatment,
+)
+
+_WORDS: Final[Mapping[str, Treatment]] = {"keep": Keep(), "drop": Drop(), "redact": Redact()}
+
+
+def rules_of(document: Document, digest: str) -> Rules:
+    """Return the rules of a checked document whose bytes have this digest."""
+    dataset = _dataset(document, digest)
+    return Rules(
+        dataset=dataset,
+        offer=_offer(document, dataset),
+        valid_from=document.valid.start,
+        valid_until=document.valid.until,
+        caps=_caps(document.budgets) if document.budgets else None,
+        permits=tuple(_permit(entry, document) for entry in document.permits),
+        forbids=tuple(_forbid(entry) for entry in document.forbids),
+    )
+
+
+def _dataset(document: Document, digest: str) -> Dataset:
+    return Dataset(
+        id=DatasetId(document.id),
+        revision=document.revision,
+        digest=digest,
+        title=_title(document.title),
+        publisher=OrgId(document.publisher.org),
+        sharing=document.classification.sharing,
+        importance=document.classification.importance,
+        personal=document.classification.personal,
+        source=_source(document.source),
+        unit=_unit(document.unit) if document.unit else None,
+        columns=tuple(_column(name, entry) for name, entry in document.columns.items()),
+    )
+
+
+def _unit(entry: UnitEntry) -> PrivacyUnit:
+    column = None if entry.column is None else ColumnName(entry.column)
+    return PrivacyUnit(column=column, rows_max=entry.rows_max or 1, units_max=entry.units_max)
+
+
+def _source(entry: SourceEntry) -> Source:
+    return Source(
+        path=entry.path,
+        format=entry.format,
+        lineage=LineageId(entry.lineage),
+        delimiter=entry.delimiter or ",",
+        nulls=("",) if entry.nulls is None else tuple(entry.nulls),
+    )
+
+
+def _column(name: str, entry: ColumnEntry) -> Column:
+    return Column(
+        name=ColumnName(name),
+        type=entry.type,
+        meaning=_meaning(name, entry).en,
+        personal=entry.personal,
+        decimals=entry.decimals or 0,
+        bounds=(entry.bounds[0], entry.bounds[1]) if entry.bounds else None,
+        values=tuple(constant_of(given, entry) for given in entry.values or ()),
+    )
+
+
+def _meaning(name: str, entry: ColumnEntry) -> Title:
+    if isinstance(entry.meaning, WordsEntry):
+        return _title(entry.meaning)
+    return Title(vi=entry.meaning or name, en=entry.meaning or name)
+
+
+def _title(words: WordsEntry) -> Title:
+    return Title(vi=words.vi, en=words.en)
+
+
+def _offer(document: Document, dataset: Dataset) -> Offer:
+    meanings = (_meaning(name, entry) for name, entry in document.columns.items())
+    return Offer(
+        id=dataset.id,
+        revision=dataset.revision,
+        title=dataset.title,
+        publisher=dataset.publisher,
+        publisher_name=_title(document.publisher.name),
+        steward=document.steward,
+        sharing=dataset.sharing,
+        importance=dataset.importance,
+        personal=dataset.personal,
+        valid_from=document.valid.start,
+        valid_until=document.valid.until,
+        purposes=tuple((PurposeId(name), _title(words)) for name, words in document.purposes.items()),
+        columns=tuple(zip(dataset.columns, meanings, strict=True)),
+    )
+
+
+def _caps(budgets: BudgetsEntry) -> Caps:
+    return Caps(
+        lineage=_cap(budgets.lineage),
+        organisation=_cap(budgets.organisation),
+        client=_cap(budgets.client),
+    )
+
+
+def _cap(entry: RhoEntry) -> Loss:
+    return Loss(pico_rho_down(entry.rho), PicoDelta(0))
+
+
+def _permit(entry: PermitEntry, document: Document) -> PermitRule:
+    limits = entry.limits
+    rho = limits.rho_per_query
+    level = entry.assurance.level
+    return PermitRule(
+        id=RuleId(entry.id),
+        audience=_audience(entry.to),
+        purposes=frozenset(map(PurposeId, entry.purposes)),
+        actions=frozenset(entry.may),
+        assurance=level,
+        age_max_s=entry.assurance.max_age or AGE_MAX_S.get(level),
+        rows=predicate_of(entry.rows, document.columns),
+        columns=tuple(
+            (ColumnName(name), _treatment(treatment, name, document.source.lineage))
+            for name, treatment in entry.columns.items()
+        ),
+        functions=frozenset(entry.functions or ()),
+        rows_max=limits.rows or 0,
+        groups_max=limits.groups or 0,
+        loss_max=NOTHING if rho is None else Loss(pico_rho_down(rho), PicoDelta(0)),
+    )
+
+
+def _forbid(entry: ForbidEntry) -> ForbidRule:
+    return ForbidRule(
+        id=RuleId(entry.id),
+        audience=_audience(entry.to) if entry.to else ANYBODY,
+        purposes=frozenset(map(PurposeId, entry.purposes or ())),
+        actions=frozenset(entry.may or ()),
+        columns=frozenset(map(ColumnName, entry.columns or ())),
+    )
+
+
+def _audience(entry: AudienceEntry) -> Audience:
+    return Audience(
+        org_classes=frozenset(entry.org_class or ()),
+        agreements=frozenset(map(AgreementId, entry.agreements or ())),
+        countries=frozenset(entry.countries or ()),
+    )
+
+
+def _treatment(entry: TreatmentEntry, name: str, lineage: str) -> Treatment:
+    match entry:
+        case "tokenise":
+            return Tokenise(f"{lineage}/{name}")
+        case str():
+            return _WORDS[entry]
+        case TokeniseEntry():
+            return Tokenise(entry.tokenise.domain)
+        case PartialEntry():
+            return Partial(entry.partial.first, entry.partial.last)
+        case GeneraliseEntry():
+            return _generalisation(entry.generalise)
+
+
+def _generalisation(entry: BandEntry | DateEntry | PrefixEntry) -> Treatment:
+    match entry:
+        case BandEntry():
+            return Band(entry.band)
+        case DateEntry():
+            return Precision(entry.date)
+        case PrefixEntry():
+            return Prefix(entry.prefix)

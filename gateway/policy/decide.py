@@ -1,0 +1,186 @@
+"""Judge one request by the sharing rules of its dataset.
+
+The judgement is a pure function of its arguments: no clock, no I/O, no logging. Laws that hold for
+every input, proved by property in ``tests/policy/test_decide.py`` (promise P3): default deny; one
+matching forbid outweighs every permit; order and repetition of rules are nothing; permits that match
+together meet at the strictest; another forbid never widens; what is not known of a caller makes a
+permit's condition false and a forbid's true; a step-up is named only where nothing else is missing.
+
+Source: Cedar's authorizer and its theorems (cedar-spec, Cedar/Thm/Authorization.lean).
+Departure: a rule Cedar cannot evaluate is skipped; here it never loads (``load.py``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Final
+
+from gateway.budget import NOTHING
+from gateway.errors import NotPermitted, StepUpRequired
+from gateway.policy.meet import all_of, meet
+from gateway.policy.rules import Audience, ForbidRule, PermitRule, Rules
+from gateway.terms.caller import Caller
+from gateway.terms.identifiers import ColumnName, RuleId
+from gateway.terms.loss import Loss, PicoDelta, PicoRho
+from gateway.terms.permit import Function, Permit, Reason, Refusal
+from gateway.terms.query import Action
+from gateway.terms.treatment import Drop, Treatment
+
+CLOCK_AHEAD_MAX_S: Final = 60
+"""An activation dated further in the future proves nothing (FAPI 2.0 Security Profile, 5.3.2.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Who wants to do what, and when."""
+
+    caller: Caller
+    action: Action
+    now: datetime
+
+
+def decide(ask: Ask, rules: Rules) -> Permit | Refusal:
+    """Return leave to proceed, or the reason there is none."""
+    if not rules.valid_from <= ask.now.astimezone(UTC).date() <= rules.valid_until:
+        return Refusal(reason=Reason.DOCUMENT_NOT_VALID_NOW, rules=frozenset())
+
+    forbids = [rule for rule in rules.forbids if _forbids(rule, ask)]
+    if whole := [rule for rule in forbids if not rule.columns]:
+        return Refusal(reason=Reason.RULE_FORBIDS, rules=_ids(whole))
+
+    permits = [rule for rule in rules.permits if _permits(rule, ask)]
+    if not permits:
+        return Refusal(reason=Reason.NO_RULE_PERMITS, rules=frozenset())
+
+    permit = _meeting(permits, forbids, ask.action, rules)
+    if isinstance(permit, Refusal):
+        return permit
+    return _assured(permit, permits, ask)
+
+
+def require(ask: Ask, rules: Rules) -> Permit:
+    """Return leave to proceed. Unlike ``decide``, ignoring its outcome is impossible.
+
+    Raises:
+        NotPermitted: No rule permits the request, or one forbids it.
+        StepUpRequired: A stronger or fresher activation would be permitted.
+
+    """
+    decision = decide(ask, rules)
+    if isinstance(decision, Permit):
+        return decision
+    if decision.assurance_needed is not None:
+        raise StepUpRequired(
+            "a stronger or fresher activation by a person is needed",
+            needed=decision.assurance_needed,
+            age_max_s=decision.age_max_s,
+        )
+    raise NotPermitted(_DETAIL[decision.reason], reason=decision.reason, rules=decision.rules)
+
+
+_DETAIL: Final = {
+    Reason.NO_RULE_PERMITS: "no sharing rule of the dataset permits this purpose to do this",
+    Reason.RULE_FORBIDS: "a sharing rule of the dataset forbids this",
+    Reason.DOCUMENT_NOT_VALID_NOW: "the sharing rules of the dataset are not in force today",
+    Reason.ASSURANCE_TOO_LOW: "the activation is too weak",
+    Reason.ACTIVATION_TOO_OLD: "the activation is too old",
+}
+
+
+def _permits(rule: PermitRule, ask: Ask) -> bool:
+    named = _named(ask.caller.purpose, rule.purposes, if_missing=False)
+    return ask.action in rule.actions and named and _in(rule.audience, ask.caller, if_missing=False)
+
+
+def _forbids(rule: ForbidRule, ask: Ask) -> bool:
+    acts = not rule.actions or ask.action in rule.actions
+    named = _named(ask.caller.purpose, rule.purposes, if_missing=True)
+    return acts and named and _in(rule.audience, ask.caller, if_missing=True)
+
+
+def _in(audience: Audience, caller: Caller, *, if_missing: bool) -> bool:
+    return (
+        _named(caller.org_class, audience.org_classes, if_missing=if_missing)
+        and _named(caller.agreement, audience.agreements, if_missing=if_missing)
+        and _named(caller.country, audience.countries, if_missing=if_missing)
+    )
+
+
+def _named(value: str, names: frozenset[str], *, if_missing: bool) -> bool:
+    """Return whether ``value`` is among the names a rule gives; no names ask nothing."""
+    if not names:
+        return True
+    return value in names if value else if_missing
+
+
+def _meeting(
+    permits: Sequence[PermitRule], forbids: Sequence[ForbidRule], action: Action, rules: Rules
+) -> Permit | Refusal:
+    """Return the strictest of the permits without what the forbids take; all forbids here name columns."""
+    met = _columns(permits, rules)
+    taken = frozenset[ColumnName]().union(*(rule.columns for rule in forbids))
+    columns = tuple((name, treatment) for name, treatment in met if name not in taken)
+    aggregate = action is Action.AGGREGATE
+    functions = frozenset(Function).intersection(*(rule.functions for rule in permits)) if aggregate else None
+
+    if not met or functions == frozenset():
+        return Refusal(reason=Reason.NO_RULE_PERMITS, rules=_ids(permits))
+    if not columns:
+        return Refusal(reason=Reason.RULE_FORBIDS, rules=_ids(forbids))
+
+    return Permit(
+        rules=_ids(permits),
+        action=action,
+        dataset=rules.dataset,
+        columns=columns,
+        rows=all_of(rule.rows for rule in permits),
+        functions=functions or frozenset(),
+        rows_max=0 if aggregate else min(rule.rows_max for rule in permits),
+        groups_max=min(rule.groups_max for rule in permits) if aggregate else 0,
+        loss_max=_smallest([rule.loss_max for rule in permits]) if aggregate else NOTHING,
+        caps=rules.caps if aggregate else None,
+    )
+
+
+def _columns(permits: Sequence[PermitRule], rules: Rules) -> tuple[tuple[ColumnName, Treatment], ...]:
+    """Return the columns that leave, in the document's order; one that a permit does not name is dropped."""
+    treatments = [dict(rule.columns) for rule in permits]
+    met = (
+        (column.name, reduce(meet, (named.get(column.name, Drop()) for named in treatments)))
+        for column in rules.dataset.columns
+    )
+    return tuple((name, treatment) for name, treatment in met if treatment != Drop())
+
+
+def _smallest(losses: Sequence[Loss]) -> Loss:
+    return Loss(
+        PicoRho(min(loss.rho for loss in losses)),
+        PicoDelta(min(loss.delta for loss in losses)),
+    )
+
+
+def _assured(permit: Permit, permits: Sequence[PermitRule], ask: Ask) -> Permit | Refusal:
+    """Return the permit, if the caller's activation is strong and fresh enough for all of its rules."""
+    needed = max(rule.assurance for rule in permits)
+    age_max_s = min((rule.age_max_s for rule in permits if rule.age_max_s is not None), default=None)
+
+    def refusal(reason: Reason) -> Refusal:
+        return Refusal(reason=reason, rules=permit.rules, assurance_needed=needed, age_max_s=age_max_s)
+
+    if ask.caller.assurance < needed:
+        return refusal(Reason.ASSURANCE_TOO_LOW)
+    if age_max_s is not None and not _fresh(ask, age_max_s):
+        return refusal(Reason.ACTIVATION_TOO_OLD)
+    return permit
+
+
+def _fresh(ask: Ask, age_max_s: int) -> bool:
+    if ask.caller.authenticated_at is None:
+        return False
+    age_s = (ask.now - ask.caller.authenticated_at).total_seconds()
+    return -CLOCK_AHEAD_MAX_S <= age_s <= age_max_s
+
+
+def _ids(rules: Sequence[PermitRule] | Sequence[ForbidRule]) -> frozenset[RuleId]:
+    return frozenset(rule.id for rule in rules)

@@ -1,0 +1,123 @@
+"""Say in an officer's words, with line and column, where a document leaves the model.
+
+One fault for every place that pydantic reports, with the nearest name that would be right. The texts
+are ours: pydantic's names and links mean nothing to the reader.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.errors import Fault
+from gateway.policy.document import Document, schema
+from gateway.policy.fields import OURS
+from gateway.policy.read import Path, Tree
+
+SHOWN_MAX: Final = 60
+_SCHEMA: Final = schema()
+
+_WANTED: Final = {
+    "string_type": "a text is wanted; put it in quotes",
+    "int_type": "a whole number is wanted",
+    "int_from_float": "a whole number is wanted",
+    "list_type": "a list is wanted: [...]",
+    "dict_type": "a mapping is wanted: {{name: value}}",
+    "model_type": "a mapping is wanted: {{name: value}}",
+    "model_attributes_type": "a mapping is wanted: {{name: value}}",
+    "string_pattern_mismatch": "this is not spelled as such a name or path may be: {pattern}",
+    "string_too_long": "at most {max_length} characters",
+    "greater_than_equal": "at least {ge} is wanted",
+    "less_than_equal": "at most {le} is allowed",
+    "too_short": "at least {min_length} wanted, {actual_length} given",
+    "too_long": "at most {max_length} allowed",
+}
+
+
+def shape_faults(tree: Tree) -> tuple[tuple[Fault, ...], frozenset[Path]]:
+    """Return what does not fit the model, and the paths at which it does not."""
+    try:
+        Document.model_validate(dict(tree.content))
+    except ValidationError as error:
+        found = [(_path(tree, details["loc"]), details) for details in error.errors(include_url=False)]
+        faults = tuple(_fault(tree, path, details) for path, details in found)
+        return faults, frozenset(path for path, _ in found)
+    return (), frozenset()
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Return the end of a sentence that points to the valid name meant, if one is near."""
+    names = sorted(valid)
+    if close := difflib.get_close_matches(name, names, n=1):
+        return f"; did you mean `{close[0]}`"
+    return f"; known here: {', '.join(f'`{each}`' for each in names[:20])}" if names else ""
+
+
+def shown(value: object) -> str:
+    """Return a value as a message quotes it."""
+    text = str(value) if isinstance(value, str | int | Decimal) else "this"
+    return f"`{text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 3] + '...'}`"
+
+
+def _path(tree: Tree, location: tuple[int | str, ...]) -> Path:
+    """Return the part of an error's location that stands in the document, without pydantic's marks."""
+    path: Path = ()
+    for step in location:
+        if (*path, step) in tree.values:
+            path = (*path, step)
+    return path
+
+
+def _fault(tree: Tree, path: Path, details: ErrorDetails) -> Fault:
+    last = details["loc"][-1]
+    given: Any = details["input"]
+    match details["type"]:
+        case "missing":
+            return tree.fault(path, f"`{last}` is missing", at_key=True)
+        case "extra_forbidden":
+            message = f"unknown word {shown(last)}{nearest(str(last), _names_at(path[:-1]))}"
+            return tree.fault(path, message, at_key=True)
+        case "literal_error" | "enum":
+            options = [
+                part.strip("'") for part in details["ctx"]["expected"].replace(" or ", ", ").split(", ")
+            ]
+            return tree.fault(path, f"{shown(given)} is not known here{nearest(str(given), options)}")
+        case kind if kind == OURS:
+            return tree.fault(path, details["msg"] + _nearest_form(given, path))
+        case kind if kind in _WANTED:
+            message = _WANTED[kind].format_map(details.get("ctx", {}))
+            return tree.fault(path, message, at_key=last == "[key]")
+        case _:
+            return tree.fault(path, details["msg"][:1].lower() + details["msg"][1:])
+
+
+def _nearest_form(given: object, path: Path) -> str:
+    """Return a pointer to the form meant, where a mapping's only name is misspelled."""
+    if isinstance(given, dict) and len(given) == 1:
+        name = str(next(iter(given)))
+        if close := difflib.get_close_matches(name, _names_at(path), n=1):
+            return f"; did you mean `{close[0]}`"
+    return ""
+
+
+def _names_at(path: Path) -> frozenset[str]:
+    """Return the names that the model knows in the mapping at ``path``."""
+    schemas = _expanded(_SCHEMA)
+    for step in path:
+        inner = [each["items"] for each in schemas if "items" in each] if isinstance(step, int) else []
+        for each in schemas if isinstance(step, str) else []:
+            named = each.get("properties", {}).get(step)
+            inner += [named] if named else list(each.get("patternProperties", {}).values())
+        schemas = [leaf for each in inner for leaf in _expanded(each)]
+    return frozenset(name for each in schemas for name in each.get("properties", {}))
+
+
+def _expanded(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the schemas that a node may stand for: itself, or what it refers to and chooses from."""
+    if reference := node.get("$ref"):
+        return _expanded(_SCHEMA["$defs"][str(reference).rsplit("/", 1)[-1]])
+    choices = node.get("oneOf") or node.get("anyOf")
+    return [leaf for each in choices for leaf in _expanded(each)] if choices else [node]

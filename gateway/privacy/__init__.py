@@ -1,0 +1,1 @@
+"""Sensitivities, discrete noise, margins, and the shown form of a statistic (promise P4)."""

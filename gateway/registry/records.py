@@ -1,0 +1,165 @@
+"""What the registry knows, one frozen record a kind; a record that exists is well formed.
+
+Laws: an id is short printable ASCII without ``/ | :`` (those part names elsewhere); a client has at
+most two keys, both public and different (two, so that a key can be replaced without a gap); moments
+are aware and in UTC.
+
+A record does not say whether anything may be done: ``registry.standing`` judges the whole chain.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from enum import StrEnum
+
+from gateway import jose
+from gateway.terms.dataset import Title
+from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId, Thumbprint
+
+KEYS_MAX = 2
+_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._@#-]{0,99}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+
+FrozenJwk = tuple[tuple[str, str], ...]
+"""The required members of a public key in the order of their names."""
+
+
+class State(StrEnum):
+    """Whether a record counts. Only ``active`` ever allows anything."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    """Stopped for now; may become active again."""
+    ENDED = "ended"
+    """Over for good."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organisation:
+    """A firm or agency."""
+
+    id: OrgId
+    name: Title
+    org_class: str
+    """The class that sharing rules speak of, for example ``bank``."""
+    country: str
+    """ISO 3166-1 alpha-2 code of the seat."""
+    state: State
+
+    def __post_init__(self) -> None:
+        _require_ids(self.id, self.org_class)
+        if _COUNTRY.fullmatch(self.country) is None:
+            raise ValueError("a country is two capital letters (ISO 3166-1 alpha-2)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """A contract that names the purposes an organisation may use data for."""
+
+    id: AgreementId
+    org: OrgId
+    purposes: tuple[PurposeId, ...]
+    valid_from: date
+    """First day, in UTC."""
+    valid_until: date
+    """Last day, in UTC."""
+    state: State
+
+    def __post_init__(self) -> None:
+        _require_ids(self.id, self.org, *self.purposes)
+        if self.valid_until < self.valid_from:
+            raise ValueError("an agreement ends before it begins")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A machine of an organisation, bound to one agreement and some of its purposes."""
+
+    id: ClientId
+    org: OrgId
+    agreement: AgreementId
+    purposes: tuple[PurposeId, ...]
+    keys: tuple[FrozenJwk, ...]
+    """Public keys; ``frozen_keys`` makes them from JWKs."""
+    state: State
+
+    def __post_init__(self) -> None:
+        _require_ids(self.id, self.org, self.agreement, *self.purposes)
+        if len(self.keys) > KEYS_MAX or len(set(self.keys)) != len(self.keys):
+            raise ValueError(f"a client has at most {KEYS_MAX} keys, all different")
+        if frozen_keys(self.jwks) != self.keys:
+            raise ValueError("a client's keys are frozen JWKs")
+
+    @property
+    def jwks(self) -> tuple[jose.Jwk, ...]:
+        """The public keys as JWKs."""
+        return tuple(dict(key) for key in self.keys)
+
+    @property
+    def public_keys(self) -> tuple[jose.PublicKey, ...]:
+        """The public keys, ready to verify with."""
+        return tuple(jose.key_of(jwk) for jwk in self.jwks)
+
+    @property
+    def thumbprints(self) -> frozenset[Thumbprint]:
+        """The names of the keys (RFC 7638)."""
+        return frozenset(jose.thumbprint(jwk) for jwk in self.jwks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """A person of an organisation who can activate its clients."""
+
+    id: OperatorId
+    org: OrgId
+    name: str
+    password_hash: str = field(repr=False)
+    totp_sealed: bytes = field(repr=False)
+    """The TOTP secret under the keyring's seal."""
+    state: State
+
+    def __post_init__(self) -> None:
+        _require_ids(self.id, self.org)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """A person stood behind one key of one client, for one purpose, until a moment."""
+
+    id: str
+    client: ClientId
+    operator: OperatorId
+    purpose: PurposeId
+    key: Thumbprint
+    """The client's registered key that asked."""
+    methods: tuple[str, ...]
+    """RFC 8176 values of what the person proved."""
+    authenticated_at: datetime
+    until: datetime
+    state: State
+
+    def __post_init__(self) -> None:
+        _require_ids(self.id, self.client, self.operator, self.purpose)
+        if self.authenticated_at.tzinfo is not UTC or self.until.tzinfo is not UTC:
+            raise ValueError("moments are in UTC")
+
+
+Record = Organisation | Agreement | Client | Operator | Activation
+
+
+def frozen_keys(jwks: Iterable[Mapping[str, object]]) -> tuple[FrozenJwk, ...]:
+    """Return public keys as a client record keeps them: required members only, sorted by name.
+
+    Raises:
+        ValueError: A key is private, malformed, or of a kind that is not used here.
+
+    """
+    keys = (jose.jwk_of(jose.key_of(dict(jwk))) for jwk in jwks)
+    return tuple(tuple(sorted(key.items())) for key in keys)
+
+
+def _require_ids(*ids: str) -> None:
+    for each in ids:
+        if _ID.fullmatch(each) is None:
+            raise ValueError("an id is 1 to 100 letters, digits and `._@#-`")

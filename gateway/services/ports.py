@@ -1,0 +1,33 @@
+"""What enrolment needs from the world, in one place; ``wiring.py`` fills it in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.clock import Clock
+from gateway.keyring.keyring import Sealer, TokenSigner
+from gateway.ledger.port import Ledger
+from gateway.ledger.volatile import Volatile
+from gateway.registry.registry import Registry
+from gateway.services.screens import Renderer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentPorts:
+    """The ports of the token endpoint, device authorization and the activation page."""
+
+    ledger: Ledger
+    """Only ``use_once`` is called; changes ride in the reply."""
+    volatile: Volatile
+    tokens: TokenSigner
+    sealer: Sealer
+    registry: Callable[[], Registry]
+    """Returns the current snapshot; called once for each request."""
+    clock: Clock
+    nonce_secret: bytes = field(repr=False)
+    origin: str
+    """Scheme, host and port as clients see them; never taken from a request."""
+    issuer: str
+    audience: str
+    random_bytes: Callable[[int], bytes]
+    render: Renderer
+    poll_interval_s: int = 5

@@ -1,0 +1,171 @@
+"""New records from what people typed: checked here once, well formed from then on.
+
+Pure: salts, secrets and sealer are arguments. The records are put by whoever calls (command line,
+demo, tests) with the entry that tells of them. Ids are stricter here than the registry demands:
+what people give is lower case, so that no two ids differ by case only.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Final
+from urllib.parse import quote
+
+from gateway.errors import MalformedRequest
+from gateway.identity.password import SALT_BYTES, hash_password
+from gateway.identity.totp import SECRET_BYTES
+from gateway.keyring.keyring import Sealer
+from gateway.registry.codec import change_of
+from gateway.registry.records import (
+    Agreement,
+    Client,
+    Operator,
+    Organisation,
+    Record,
+    State,
+    frozen_keys,
+)
+from gateway.terms.dataset import Title
+from gateway.terms.entry import Change
+from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId
+
+PASSWORD_LENGTH_MIN: Final = 12
+PASSWORD_LENGTH_MAX: Final = 256
+NAME_LENGTH_MAX: Final = 200
+KEYS_MAX: Final = 2
+
+_ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+_AGREEMENT = re.compile(r"[A-Z]{2,8}-[0-9]{4}-[0-9]{1,6}")
+
+
+def new_organisation(id: str, *, vi: str, en: str, org_class: str, country: str) -> Organisation:  # noqa: A002
+    """Return a firm or agency; ``country`` is its seat as two capital letters (ISO 3166-1)."""
+    _require(_ID, id, "an organisation's id")
+    _require(_ID, org_class, "an organisation's class")
+    _require(re.compile(r"[A-Z]{2}"), country, "a country")
+    name = Title(vi=_name(vi), en=_name(en))
+    return Organisation(id=OrgId(id), name=name, org_class=org_class, country=country, state=State.ACTIVE)
+
+
+def new_agreement(
+    id: str,  # noqa: A002
+    *,
+    org: Organisation,
+    purposes: Iterable[str],
+    valid_from: date,
+    valid_until: date,
+) -> Agreement:
+    """Return an agreement such as ``AGR-2026-014``, valid from its first to its last day."""
+    _require(_AGREEMENT, id, "an agreement's id")
+    if valid_until < valid_from:
+        raise MalformedRequest("an agreement ends no earlier than it begins")
+    return Agreement(
+        id=AgreementId(id),
+        org=org.id,
+        purposes=_purposes(purposes),
+        valid_from=valid_from,
+        valid_until=valid_until,
+        state=State.ACTIVE,
+    )
+
+
+def new_client(
+    id: str,  # noqa: A002
+    *,
+    agreement: Agreement,
+    purposes: Iterable[str],
+    keys: Iterable[Mapping[str, object]],
+) -> Client:
+    """Return a machine client of the agreement's organisation; ``keys`` are one or two public JWKs."""
+    _require(_ID, id, "a client's id")
+    bound = _purposes(purposes)
+    if missing := sorted(set(bound) - set(agreement.purposes)):
+        raise MalformedRequest(f"the agreement does not name purpose `{missing[0]}`")
+    try:
+        frozen = frozen_keys(keys)
+    except ValueError as error:
+        raise MalformedRequest(f"a client's key is not usable: {error}") from error
+    if not 1 <= len(set(frozen)) == len(frozen) <= KEYS_MAX:
+        raise MalformedRequest("a client has one or two keys, not the same one twice")
+    return Client(
+        id=ClientId(id),
+        org=agreement.org,
+        agreement=agreement.id,
+        purposes=bound,
+        keys=frozen,
+        state=State.ACTIVE,
+    )
+
+
+def new_operator(
+    id: str,  # noqa: A002
+    org: Organisation,
+    name: str,
+    password: str,
+    *,
+    salt: bytes,
+    totp_secret: bytes,
+    sealer: Sealer,
+) -> Operator:
+    """Return a person who may activate the organisation's clients.
+
+    ``salt`` (16 bytes) and ``totp_secret`` (20) come from a random source; the secret is kept sealed.
+    """
+    _require(_ID, id, "an operator's id")
+    if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
+        raise MalformedRequest(
+            f"a password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters"
+        )  # length, not composition: NIST SP 800-63B 5.1.1
+    assert len(salt) == SALT_BYTES  # noqa: S101  ours, from a random source, never typed
+    assert len(totp_secret) == SECRET_BYTES  # noqa: S101
+    operator = OperatorId(id)
+    return Operator(
+        id=operator,
+        org=org.id,
+        name=_name(name),
+        password_hash=hash_password(password, salt),
+        totp_sealed=sealer.seal(totp_seal_purpose(operator), totp_secret),
+        state=State.ACTIVE,
+    )
+
+
+def totp_seal_purpose(operator: OperatorId) -> str:
+    """Return what an operator's secret is sealed for: moved to another operator, it does not open."""
+    return f"totp {operator}"
+
+
+def authenticator_uri(operator: Operator, *, totp_secret: bytes, issuer: str) -> str:
+    """Return the text of the QR code that sets up an authenticator app. It holds the secret.
+
+    Source: the Key URI Format of google-authenticator; defaults are RFC 6238's (SHA-1, 6 digits, 30 s).
+    """
+    secret = base64.b32encode(totp_secret).decode("ascii").rstrip("=")
+    label = f"{quote(issuer, safe='')}:{quote(operator.id, safe='')}"
+    return f"otpauth://totp/{label}?secret={secret}&issuer={quote(issuer, safe='')}"
+
+
+def changes_of(*records: Record) -> tuple[Change, ...]:
+    """Return the changes that put records into the registry."""
+    return tuple(change_of(record) for record in records)
+
+
+def _purposes(purposes: Iterable[str]) -> tuple[PurposeId, ...]:
+    """Return purposes sorted and each once, so that equal sets make equal records."""
+    found = tuple(sorted(set(purposes)))
+    if not found:
+        raise MalformedRequest("at least one purpose is needed")
+    for purpose in found:
+        _require(_ID, purpose, "a purpose")
+    return tuple(PurposeId(purpose) for purpose in found)
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(text) <= NAME_LENGTH_MAX or not text.isprintable() or text != text.strip():
+        raise MalformedRequest(f"a name has 1 to {NAME_LENGTH_MAX} printable characters")
+    return text
+
+
+def _require(pattern: re.Pattern[str], text: str, what: str) -> None:
+    if pattern.fullmatch(text) is None:
+        raise MalformedRequest(f"{what} must match `{pattern.pattern}`")

@@ -1,0 +1,60 @@
+"""Step 1: verify token and proof, use the proof's id up, and find the caller's standing.
+
+The verification is pure (``identity``); the one effect is that a proof serves once (promise P7).
+The id is used up after the proof is known to be authentic, so that strangers cannot fill the
+store, and before anything is decided, so that replays of refused requests are refused too.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.clock import Clock, unix_ms
+from gateway.errors import ProofRefused
+from gateway.identity.caller import caller_of
+from gateway.identity.request import verify_request
+from gateway.jose import PublicKey
+from gateway.ledger.volatile import Volatile
+from gateway.registry.registry import Registry, standing
+from gateway.terms.caller import Caller
+from gateway.terms.query import Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticate:
+    """Query in, caller out; raises of the ``NotAuthenticated`` family otherwise."""
+
+    origin: str
+    """Scheme, host and port that callers use; proofs are held against it, never against ``Host``."""
+    issuer: str
+    audience: str
+    keys: Mapping[str, PublicKey]
+    """The issuer's public keys by ``kid``."""
+    nonce_secret: bytes = field(repr=False)
+    volatile: Volatile
+    registry: Callable[[], Registry]
+    clock: Clock
+
+    async def __call__(self, query: Query) -> Caller:
+        now = self.clock.now()
+        verified = verify_request(
+            query,
+            origin=self.origin,
+            issuer=self.issuer,
+            audience=self.audience,
+            keys=self.keys,
+            nonce_secret=self.nonce_secret,
+            now=now,
+        )
+        proof, claims = verified.proof, verified.claims
+        if not self.volatile.use_once(proof.single_use_id, proof.expires_at_ms, now_ms=unix_ms(now)):
+            raise ProofRefused(cause="proof used before")
+        place = standing(
+            self.registry(),
+            claims.client,
+            claims.purpose,
+            claims.client_key,
+            now,
+            agreement=claims.agreement,
+            operator=claims.operator,
+        )
+        return caller_of(claims, org_class=place.organisation.org_class, country=place.organisation.country)

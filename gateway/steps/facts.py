@@ -1,0 +1,68 @@
+"""What a request's entry says in clear, and what it only commits to (promise P9).
+
+In clear: organisations, clients, agreements, purposes, datasets, rules, counts, prices: names that
+agencies gave. Committed: everything a person or a firm wrote or that points to a person: the
+question, the operator, the token's id, the address. No client text is ever in clear.
+"""
+
+from collections.abc import Mapping
+
+from gateway.errors import GatewayError, NotAuthenticated, NotPermitted
+from gateway.problems import kind_of
+from gateway.terms.entry import Fact
+from gateway.terms.plan import RowsPlan, StatisticPlan
+from gateway.terms.query import Query
+from gateway.terms.seen import Seen
+from gateway.terms.treatment import name_of
+
+
+def facts_of(query: Query, seen: Seen) -> Mapping[str, Fact]:
+    """Return the facts known so far, for a CHARGE or a RELEASE."""
+    facts: dict[str, Fact] = {}
+    if caller := seen.caller:
+        facts |= {"org": caller.org, "client": caller.client, "agreement": caller.agreement}
+        facts |= {"purpose": caller.purpose, "acr": caller.assurance.acr, "key": caller.key}
+    if permit := seen.permit:
+        facts |= {"dataset": permit.dataset.id, "revision": permit.dataset.revision}
+        facts |= {"rules_sha256": permit.dataset.digest, "by": tuple(sorted(permit.rules))}
+        facts |= {"action": permit.action, "dry_run": query.dry_run}
+    match seen.plan:
+        case RowsPlan(columns=columns):
+            facts |= {"treatments": _counted([name_of(treatment) for _, treatment in columns])}
+        case StatisticPlan() as plan:
+            facts |= {"plan_sha256": plan.digest, "price_pico_rho": str(plan.loss.rho), "groups": plan.groups}
+            facts |= {"price_pico_delta": str(plan.loss.delta)}
+        case None:
+            pass
+    return facts | _refusal(seen.error)
+
+
+def private_of(query: Query, seen: Seen) -> Mapping[str, bytes]:
+    """Return the values that the entry commits to and whose openings can be destroyed."""
+    private = {"peer": query.peer.encode(), "question": _question(query)}
+    if caller := seen.caller:
+        private["token"] = caller.token_id.encode()
+        if caller.operator is not None:
+            private["operator"] = caller.operator.encode()
+    if isinstance(seen.error, GatewayError):
+        cause = seen.error.cause if isinstance(seen.error, NotAuthenticated) else seen.error.detail
+        private["cause"] = cause.encode(errors="replace")
+    return private
+
+
+def _question(query: Query) -> bytes:
+    """Return what was asked. SECURITY: a body that is no question may hold a password, so it stays out."""
+    line = f"{query.method} {query.path}?{query.query_string}\n"
+    return line.encode(errors="replace") + (query.body if query.action is not None else b"")
+
+
+def _refusal(error: Exception | None) -> dict[str, Fact]:
+    if error is None:
+        return {}
+    if isinstance(error, NotPermitted):
+        return {"why": kind_of(error).slug, "reason": error.reason, "by": tuple(sorted(error.rules))}
+    return {"why": kind_of(error).slug}
+
+
+def _counted(names: list[str]) -> dict[str, int]:
+    return {name: names.count(name) for name in sorted(set(names))}

@@ -1,0 +1,49 @@
+"""Step 3: turn the question into what will be fetched, how it is protected and what it costs.
+
+Planning is pure and sees public facts only (``planning``), so everything that can be refused for
+its form is refused here, before it costs anything; and a dry run ends here.
+"""
+
+from dataclasses import dataclass
+
+import orjson
+
+from gateway.delivery.formats import negotiate
+from gateway.errors import UnsupportedContent
+from gateway.keyring.keyring import Keyring
+from gateway.planning.describe import describe
+from gateway.planning.rows import plan_rows
+from gateway.planning.statistic import plan_statistic
+from gateway.terms.caller import Caller
+from gateway.terms.permit import Permit
+from gateway.terms.plan import Plan
+from gateway.terms.query import Action, Query
+from gateway.terms.reply import Reply
+
+CURSOR = "cursor"
+
+
+@dataclass(frozen=True, slots=True)
+class MakePlan:
+    """Query, caller and permit in, plan out; raises of the ``Malformed`` family."""
+
+    keyring: Keyring
+
+    def __call__(self, query: Query, caller: Caller, permit: Permit) -> Plan:
+        if query.content_type.partition(";")[0].strip().lower() != "application/json":
+            raise UnsupportedContent("send the question as `application/json`")
+        negotiate(query.accept)
+        if permit.action is Action.AGGREGATE:
+            return plan_statistic(query.body, permit)
+        order_key = self.keyring.pseudonyms.order_key(caller.org, permit.dataset.id)
+        return plan_rows(
+            query.body,
+            permit,
+            order_key=order_key,
+            unseal=lambda sealed: self.keyring.sealer.unseal(CURSOR, sealed),
+        )
+
+
+def described(plan: Plan) -> Reply:
+    """Return the answer to a dry run: price, precision and treatments, from public facts only."""
+    return Reply(status=200, content_type="application/json", body=orjson.dumps(describe(plan)))

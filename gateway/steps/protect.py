@@ -1,0 +1,119 @@
+"""Step 6: nothing an engine returned goes on as it is; and the reply is written in full.
+
+Rows are masked for this recipient (``masking``), integers get their noise (``privacy``); then the
+bytes are made (``delivery``). The reply is complete before it is recorded, so that the entry can
+commit to exactly the bytes that will be sent. CPU work runs in a thread, off the event loop.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from gateway import budget
+from gateway.delivery.formats import Format, negotiate, write_document, write_rows
+from gateway.keyring.keyring import Keyring
+from gateway.masking.mask import protect_rows
+from gateway.planning.rows import next_cursor
+from gateway.privacy.release import document, protect_integers
+from gateway.steps.plan import CURSOR
+from gateway.terms.caller import Caller
+from gateway.terms.charge import Charge, StoredAnswer
+from gateway.terms.entry import EntryKind
+from gateway.terms.frame import UnprotectedFrame, UnprotectedIntegers, UnprotectedRows
+from gateway.terms.plan import Plan, RowsPlan, StatisticPlan
+from gateway.terms.query import Query
+from gateway.terms.reply import Reply
+from gateway.terms.treatment import name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Protect:
+    """Unprotected frame in, complete reply out."""
+
+    keyring: Keyring
+
+    async def __call__(
+        self, query: Query, caller: Caller, plan: Plan, charge: Charge | None, frame: UnprotectedFrame
+    ) -> Reply:
+        form = negotiate(query.accept)
+        match plan, frame:
+            case RowsPlan(), UnprotectedRows():
+                return await asyncio.to_thread(self._masked, caller, plan, frame, form)
+            case StatisticPlan(), UnprotectedIntegers():
+                assert charge is not None, "a statistic is charged before it is executed"  # noqa: S101
+                return await asyncio.to_thread(_noised, plan, charge, frame, form)
+            case _:
+                raise AssertionError("the frame is not of the plan's kind")
+
+    def _masked(self, caller: Caller, plan: RowsPlan, frame: UnprotectedRows, form: Format) -> Reply:
+        masked = protect_rows(frame, plan.columns, pseudonyms=self.keyring.pseudonyms, recipient=caller.org)
+        envelope: dict[str, object] = {
+            "dataset": plan.dataset.id,
+            "revision": plan.dataset.revision,
+            "columns": [{"name": name, "treatment": name_of(how)} for name, how in plan.columns],
+        }
+        headers: tuple[tuple[str, str], ...] = ()
+        if frame.last_order_key is not None:
+            cursor = next_cursor(
+                plan, frame.last_order_key, lambda opened: self.keyring.sealer.seal(CURSOR, opened)
+            )
+            envelope["next_cursor"] = cursor
+            headers = (("Gateway-Next", cursor),)
+        content_type, body = write_rows(masked.table, form, envelope)
+        return Reply(
+            status=200,
+            content_type=content_type,
+            body=body,
+            headers=headers,
+            facts={"rows": masked.table.num_rows},
+        )
+
+
+def _noised(plan: StatisticPlan, charge: Charge, frame: UnprotectedIntegers, form: Format) -> Reply:
+    statistic = protect_integers(frame, plan)
+    content = {
+        "dataset": plan.dataset.id,
+        "revision": plan.dataset.revision,
+        **document(statistic),
+        "charge": _charge_document(plan, charge),
+    }
+    content_type, body = write_document(content, form)
+    return Reply(
+        status=200,
+        content_type=content_type,
+        body=body,
+        kind=EntryKind.RELEASE,
+        facts={"rows": plan.groups},
+        answer=None if charge.claim is None else content_type.encode() + b"\n" + body,
+    )
+
+
+def _charge_document(plan: StatisticPlan, charge: Charge) -> dict[str, object]:
+    """Return what the answer cost, with what the organisation and the client have left.
+
+    SECURITY: never the lineage's remainder, which would show how much others ask.
+    """
+    assert plan.dataset.unit is not None, "a statistic has a privacy unit"  # noqa: S101
+    delta = budget.headline_delta(plan.dataset.unit.units_max)
+    return {
+        "rho": budget.shown(plan.loss.rho),
+        "epsilon": str(budget.epsilon_of(plan.loss.rho, delta)),
+        "delta": f"{delta:f}",
+        "protects": "one person" if plan.dataset.unit.column else "one row",
+        "left": {
+            "client" if node.client else "organisation": {"rho": budget.shown(left.rho)}
+            for node, left in charge.left
+            if node.org is not None
+        },
+    }
+
+
+def repeated(_query: Query, _plan: Plan, stored: StoredAnswer) -> Reply:
+    """Return the bytes that were answered under the same idempotency key; nothing is drawn anew."""
+    content_type, _, body = stored.answer.partition(b"\n")
+    return Reply(
+        status=200,
+        content_type=content_type.decode(),
+        body=body,
+        headers=(("Idempotency-Replayed", "true"),),
+        facts={"repeats": stored.release_index},
+    )

@@ -1,0 +1,50 @@
+"""Who is asking, as the identity room proved it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId, Thumbprint
+
+
+class Assurance(IntEnum):
+    """How much was proved; compared by size. The names are the values of the claim ``acr``."""
+
+    AAL1 = 1
+    """The client's key only."""
+    AAL2 = 2
+    """Plus a person with two kinds of factor."""
+    AAL3 = 3
+    """Fresh, with a passkey or hardware key."""
+
+    @property
+    def acr(self) -> str:
+        return self.name.lower()
+
+
+class Factor(StrEnum):
+    """The three kinds of factor; two of one kind are one kind (promise P6)."""
+
+    KNOWLEDGE = "knowledge"
+    POSSESSION = "possession"
+    INHERENCE = "inherence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """An authenticated client acting for a purpose. Only ``gateway.identity`` makes one."""
+
+    org: OrgId
+    org_class: str
+    country: str
+    """ISO 3166-1 alpha-2 code of the recipient organisation."""
+    client: ClientId
+    operator: OperatorId | None
+    """The person who activated the client; None below aal2."""
+    agreement: AgreementId
+    purpose: PurposeId
+    assurance: Assurance
+    authenticated_at: datetime | None
+    """When the person proved the factors; None below aal2."""
+    key: Thumbprint
+    token_id: str

@@ -1,0 +1,66 @@
+"""Leave to proceed and what it is bound to, or a refusal and why. Only ``gateway.policy`` makes them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.terms.caller import Assurance
+from gateway.terms.dataset import Dataset
+from gateway.terms.identifiers import ColumnName, RuleId
+from gateway.terms.loss import Caps, Loss
+from gateway.terms.predicate import Predicate
+from gateway.terms.query import Action
+from gateway.terms.treatment import Treatment
+
+
+class Function(StrEnum):
+    """The statistics a permit may allow."""
+
+    COUNT = "count"
+    SUM = "sum"
+    AVG = "avg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """Leave to do one action with one dataset, at most so far."""
+
+    rules: frozenset[RuleId]
+    """The permits that matched."""
+    action: Action
+    dataset: Dataset
+    columns: tuple[tuple[ColumnName, Treatment], ...]
+    """In the document's order; a column that is not here does not leave and cannot be named."""
+    rows: Predicate
+    """The owner's filter; it sees raw values."""
+    functions: frozenset[Function]
+    """Empty unless the action is aggregate."""
+    rows_max: int
+    """Rows of one reply; 0 unless the action is extract."""
+    groups_max: int
+    """Groups of one statistic; 0 unless the action is aggregate."""
+    loss_max: Loss
+    """The most one question may cost; zero unless the action is aggregate."""
+    caps: Caps | None
+    """None unless the action is aggregate."""
+
+
+class Reason(StrEnum):
+    """Why a request was refused. Values are public and permanent."""
+
+    NO_RULE_PERMITS = "no-rule-permits"
+    RULE_FORBIDS = "rule-forbids"
+    ASSURANCE_TOO_LOW = "assurance-too-low"
+    ACTIVATION_TOO_OLD = "activation-too-old"
+    DOCUMENT_NOT_VALID_NOW = "document-not-valid-now"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A request that goes no further, and why."""
+
+    reason: Reason
+    rules: frozenset[RuleId]
+    """The rules that decided; for the ledger, never for the caller."""
+    assurance_needed: Assurance | None = None
+    """Set when a stronger or fresher activation would help."""
+    age_max_s: int | None = None

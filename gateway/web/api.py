@@ -1,0 +1,170 @@
+"""Bytes to a ``Query``, a ``Released`` reply to bytes; every path but the open list goes through ``flow``.
+
+There is one handler and no router of aiohttp's: an unknown path, a wrong method, a body too large
+are replies of the flow like any other and stand in the log like any other (promise P1).
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from gateway import flow, telemetry
+from gateway.clock import Clock, unix_ms
+from gateway.errors import BodyTooLarge, GatewayError, MethodNotAllowed, PathUnknown, UnsupportedContent
+from gateway.identity.nonce import nonce_at
+from gateway.jose import base64url
+from gateway.ledger.volatile import Volatile
+from gateway.terms.identifiers import RequestId
+from gateway.terms.query import Action, Query
+from gateway.terms.reply import Released, Reply, Unrecorded
+from gateway.terms.seen import Seen
+from gateway.web.routes import OPEN, PLAN_OF_RECORDS, Match, Service, match
+from gateway.web.transport import Refused, body_of
+
+OpenEndpoint = Callable[[], Awaitable[tuple[int, str, bytes]]]
+ServiceCall = Callable[[Query, Seen], Awaitable[Reply]]
+
+TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+FLOOD_STATUSES = frozenset({400, 401, 404, 405, 413, 415})
+FLOOD_WINDOW_S = 10
+CLOSED_PEERS_MAX = 10_000
+ALWAYS = {
+    "Server": "gateway",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """Everything the one handler needs. ``closed`` is owned by the handler: peers and until when."""
+
+    steps: flow.Steps
+    services: Mapping[Service, ServiceCall]
+    open_endpoints: Mapping[str, OpenEndpoint]
+    volatile: Volatile
+    nonce_secret: bytes = field(repr=False)
+    clock: Clock
+    refusals_max: int
+    """Refused requests of one address in ten seconds before its connections are closed unanswered."""
+    closed: dict[str, float] = field(default_factory=dict, repr=False)
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, whatever it is."""
+        started, peer = time.monotonic(), request.remote or ""
+        self._turn_away_floods(peer, started)
+        path, _, query_string = _ascii(request.raw_path).partition("?")
+        if path in OPEN and request.method in {"GET", "HEAD"}:
+            status, content_type, body = await self.open_endpoints[path]()
+            return web.Response(status=status, body=body, headers={"Content-Type": content_type, **ALWAYS})
+
+        found = match(request.method, path)
+        if found.route is None and path in OPEN:
+            found = Match(None, allowed=("GET", "HEAD"))
+        outcome = await self._outcome(request, path, query_string, found)
+        status = outcome.reply.status
+        name = "none" if found.route is None else found.route.name
+        telemetry.request_answered(name, status, time.monotonic() - started)
+        if status in FLOOD_STATUSES:
+            self._count_refusal(peer, started)
+        return self._response(outcome, request)
+
+    async def _outcome(
+        self, request: web.BaseRequest, path: str, query_string: str, found: Match
+    ) -> Released | Unrecorded:
+        """Return the flow's reply."""
+        body_max = 0 if found.route is None else found.route.body_bytes_max
+        body = await body_of(request, body_max)
+        query = _query(request, path, query_string, found, body or b"")
+        error: GatewayError | None = None
+        if found.route is None:
+            error = PathUnknown("there is nothing here; see `/openapi.json`")
+            if found.allowed:
+                error = MethodNotAllowed("this path takes other methods", allowed=found.allowed)
+        elif body is None:
+            error = BodyTooLarge(f"at most {body_max} bytes are taken here")
+        elif "Content-Encoding" in request.headers:
+            error = UnsupportedContent("send the body without `Content-Encoding`")
+        if error is not None:
+            return await flow.attend(query, _refusing(error), self.steps)
+        assert found.route is not None, "without a route there is an error"  # noqa: S101
+        if found.route.service is not None:
+            return await flow.attend(query, self.services[found.route.service], self.steps)
+        return await flow.serve(query, self.steps)
+
+    def _response(self, outcome: Released | Unrecorded, request: web.BaseRequest) -> web.Response:
+        """Return the bytes to send; (8) of the flow."""
+        reply = outcome.reply
+        headers = {**ALWAYS, "Content-Type": reply.content_type, **dict(reply.headers)}
+        headers["DPoP-Nonce"] = nonce_at(self.nonce_secret, self.clock.now())
+        if isinstance(outcome, Released):
+            headers["Gateway-Receipt"] = base64url(outcome.receipt.proof)
+            headers["Gateway-Entry"] = base64url(outcome.receipt.entry)
+        else:
+            telemetry.reply_unrecorded()
+        if traceparent := _traceparent(request):
+            headers["traceparent"] = traceparent
+        return web.Response(status=reply.status, body=reply.body, headers=headers)
+
+    def _turn_away_floods(self, peer: str, now: float) -> None:
+        """Close the connection of an address that was refused too often."""
+        until = self.closed.get(peer)
+        if until is None:
+            return
+        if now < until:
+            raise Refused("flood")
+        del self.closed[peer]
+
+    def _count_refusal(self, peer: str, now: float) -> None:
+        now_ms = unix_ms(self.clock.now())
+        if self.volatile.count(f"refused|{peer}", FLOOD_WINDOW_S, now_ms=now_ms) > self.refusals_max:
+            if len(self.closed) >= CLOSED_PEERS_MAX:
+                self.closed.clear()
+            self.closed[peer] = now + FLOOD_WINDOW_S
+
+
+def _query(request: web.BaseRequest, path: str, query_string: str, found: Match, body: bytes) -> Query:
+    """Translate; nothing is checked here."""
+    route, headers = found.route, request.headers
+    action = None if route is None else route.action
+    if route is not None and route.dry_run and query_string == PLAN_OF_RECORDS:
+        action = Action.EXTRACT
+    return Query(
+        request_id=RequestId(str(uuid.uuid4())),
+        method=request.method,
+        path=path,
+        query_string=query_string,
+        action=action,
+        dataset=found.dataset,
+        dry_run=route is not None and route.dry_run,
+        authorizations=tuple(headers.getall("Authorization", ())),
+        proofs=tuple(headers.getall("DPoP", ())),
+        idempotency_keys=tuple(headers.getall("Idempotency-Key", ())),
+        accept=", ".join(headers.getall("Accept", ("*/*",))),
+        content_type=headers.get("Content-Type", ""),
+        body=body,
+        peer=request.remote or "",
+        traceparent=_traceparent(request),
+    )
+
+
+def _refusing(error: GatewayError) -> ServiceCall:
+    async def refuse(_query: Query, _seen: Seen) -> Reply:
+        raise error
+
+    return refuse
+
+
+def _traceparent(request: web.BaseRequest) -> str:
+    value = request.headers.get("traceparent", "")
+    return value if TRACEPARENT.fullmatch(value) else ""
+
+
+def _ascii(text: str) -> str:
+    """Return the request target as ASCII, so that no client can choose what bytes later steps see."""
+    return text.encode("ascii", "backslashreplace").decode("ascii")

@@ -1,0 +1,129 @@
+"""The interface described in OpenAPI 3.1, made from the routes, so that it cannot promise more.
+
+A test holds every path of ``routes`` against it in both directions.
+"""
+
+from typing import Any
+
+from gateway.problems import INTERNAL, PROBLEM_TYPES, TYPE_URI
+from gateway.web.routes import OPEN, ROUTES
+
+_STRING = {"type": "string"}
+_PREDICATE = {
+    "type": "object",
+    "description": "One comparison, or `all`, `any`, `not`; names columns that are kept as they are.",
+    "examples": [{"column": "province", "in": ["01", "79"]}],
+}
+RECORDS = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "select": {"type": "array", "items": _STRING},
+        "where": _PREDICATE,
+        "limit": {"type": "integer", "minimum": 1},
+        "cursor": _STRING,
+    },
+}
+QUERY = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["sql"],
+    "properties": {
+        "sql": {**_STRING, "examples": ["SELECT province, COUNT(*) FROM data GROUP BY province"]},
+        "epsilon": {"type": ["string", "number"]},
+        "rho": {"type": ["string", "number"]},
+        "margin": {"type": ["string", "number"]},
+    },
+}
+_FORM = {"type": "object", "additionalProperties": _STRING}
+BODIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "records": ("application/json", RECORDS),
+    "query": ("application/json", QUERY),
+    "plan": ("application/json", {"anyOf": [QUERY, RECORDS]}),
+    "token": ("application/x-www-form-urlencoded", _FORM),
+    "device": ("application/x-www-form-urlencoded", _FORM),
+    "activate": ("application/x-www-form-urlencoded", _FORM),
+}
+SUMMARIES = {
+    "datasets": "What there is, and what this client may do with it",
+    "dataset": "One dataset: columns, meanings, treatments, limits",
+    "budgets": "What this client and its organisation have left",
+    "records": "Rows with personal data treated",
+    "query": "A statistic with differential-privacy noise and error bars",
+    "plan": "What a question would cost; touches no data (`?of=records` for rows)",
+    "token": "RFC 6749 token endpoint: client credentials, device grant",
+    "device": "RFC 8628 device authorization",
+    "activate_page": "The page where a person activates a client",
+    "activate": "Sign in and decide on that page",
+}
+
+
+def document(origin: str) -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for path, meaning in OPEN.items():
+        paths[path] = {
+            "get": {"summary": meaning, "security": [], "responses": {"200": {"description": "ok"}}}
+        }
+    for route in ROUTES:
+        shown = route.pattern.pattern.replace("(?P<dataset>[a-z0-9][a-z0-9.-]{0,127})", "{dataset}")
+        paths.setdefault(shown, {})[route.method.lower()] = _operation(route.name, route.method, shown)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Data sharing gateway",
+            "version": "1",
+            "description": "Every reply carries `Gateway-Receipt` and `Gateway-Entry`: its proof in the log.",
+        },
+        "servers": [{"url": origin}],
+        "security": [{"dpop": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "dpop": {
+                    "type": "http",
+                    "scheme": "DPoP",
+                    "description": "RFC 9449 with server nonce; the proof carries `ath`, and `qd`: SHA-256 "
+                    "of query string, a zero byte and body.",
+                }
+            },
+            "schemas": {"Problem": _problem()},
+        },
+    }
+
+
+def _operation(name: str, method: str, path: str) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": SUMMARIES[name],
+        "responses": {
+            "200": {"description": "ok"},
+            "default": {
+                "description": "a problem (RFC 9457)",
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        },
+    }
+    if "{dataset}" in path:
+        operation["parameters"] = [{"name": "dataset", "in": "path", "required": True, "schema": _STRING}]
+    if name in {"token", "device", "activate_page", "activate"}:
+        operation["security"] = []
+    if method == "POST" and name in BODIES:
+        content_type, schema = BODIES[name]
+        operation["requestBody"] = {"required": True, "content": {content_type: {"schema": schema}}}
+    return operation
+
+
+def _problem() -> dict[str, Any]:
+    kinds = sorted({TYPE_URI + kind.slug for kind in (*PROBLEM_TYPES.values(), INTERNAL)})
+    return {
+        "type": "object",
+        "required": ["type", "title", "status", "instance"],
+        "properties": {
+            "type": {"enum": kinds},
+            "title": _STRING,
+            "status": {"type": "integer"},
+            "detail": _STRING,
+            "instance": _STRING,
+        },
+    }

@@ -1,0 +1,78 @@
+"""The server's end of a connection: what is not HTTP, or is a flood, gets a closed door, no reply.
+
+aiohttp would answer malformed HTTP by itself, past the flow and past the ledger. Here such a
+connection is aborted and counted instead (promise P1), and one handler gets everything else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from gateway import telemetry
+
+HEADER_BYTES_MAX = 8190
+BODY_READ_S = 10.0
+
+
+class ClosingHandler(RequestHandler):
+    """A connection that never answers by itself."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  aiohttp's signature
+    ) -> web.StreamResponse:
+        """Close the connection: malformed HTTP, a flood, or a bug above ``flow``."""
+        cause = str(exc) if isinstance(exc, Refused) else ("malformed" if status < 500 else "bug")  # noqa: PLR2004
+        telemetry.connection_closed(cause)
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionAbortedError(cause)
+
+
+class Refused(ConnectionAbortedError):
+    """Raised by the handler to close the connection without a response."""
+
+
+class ClosingServer(web.Server):
+    """An aiohttp server without router or middleware: one handler, one way in."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+        self._options = {
+            "access_log": None,
+            "auto_decompress": False,  # a body is what its digest covers; bombs stay packed
+            "max_line_size": HEADER_BYTES_MAX,
+            "max_field_size": HEADER_BYTES_MAX,
+            "max_headers": 64,
+            "keepalive_timeout": 75.0,
+            "lingering_time": 2.0,
+        }
+        super().__init__(handler, **self._options)  # type: ignore[arg-type]
+
+    def __call__(self) -> RequestHandler:
+        return ClosingHandler(self, loop=asyncio.get_running_loop(), **self._options)  # type: ignore[arg-type]
+
+
+async def body_of(request: web.BaseRequest, bytes_max: int) -> bytes | None:
+    """Return the body, or None if it is larger than ``bytes_max``.
+
+    Raises:
+        Refused: The body did not arrive in time.
+    """
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_READ_S):
+            while chunk := await request.content.readany():
+                size += len(chunk)
+                if size > bytes_max:
+                    return None
+                chunks.append(chunk)
+    except TimeoutError as error:
+        raise Refused("slow-body") from error
+    return b"".join(chunks)

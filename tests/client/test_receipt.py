@@ -1,0 +1,119 @@
+"""A kept receipt proves offline what was sent, and stops proving it when one byte is changed."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from gateway.client.receipt import ReceiptUnreadable, StoredReceipt, receipt_of, verify_file
+from gateway.jose import base64url
+from gateway.keyring.keyring import Keyring
+from gateway.ledger.sqlite import SqliteLedger
+from gateway.terms.entry import EntryKind, ReleaseRequest
+from gateway.terms.identifiers import RequestId
+from gateway.transparency.tree import ProofInvalid
+
+BODY = b'{"rows": []}'
+
+
+class NoonClock:
+    def now(self) -> datetime:
+        return datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+    async def sleep_until(self, moment_ms: int) -> None:
+        raise AssertionError(f"no reason to wait until {moment_ms}")
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Keyring:
+    return Keyring.create(tmp_path / "keys", log_name="gateway.example/log")
+
+
+@pytest.fixture
+async def headers(keyring: Keyring) -> dict[str, str]:
+    """Return the headers under which a real ledger's receipt travels."""
+    ledger = SqliteLedger.open(
+        None,
+        signer=keyring.log,
+        origin=keyring.log.name,
+        clock=NoonClock(),
+        seal=lambda data: keyring.sealer.seal("opening", data),
+        unseal=lambda data: keyring.sealer.unseal("opening", data),
+    )
+    receipt = await ledger.release(
+        ReleaseRequest(
+            request_id=RequestId("5d1f0a52-8f0e-4a1e-9d6b-3d5c1f5f4b11"),
+            kind=EntryKind.SINGLE,
+            facts={"status": 200},
+            private={},
+            body=BODY,
+        )
+    )
+    await ledger.close()
+    return {"Gateway-Receipt": base64url(receipt.proof), "Gateway-Entry": base64url(receipt.entry)}
+
+
+async def test_a_receipt_proves_the_very_bytes_that_came(
+    headers: dict[str, str], keyring: Keyring, tmp_path: Path
+) -> None:
+    """Promise P9."""
+    receipt = receipt_of(headers, BODY)
+    assert receipt is not None
+    path = tmp_path / "answer.receipt.json"
+    receipt.save(path)
+
+    proved = verify_file(path, keyring.log.vkey)
+
+    assert (proved.origin, proved.entry["kind"]) == ("gateway.example/log", "single")
+    assert StoredReceipt.load(path) == receipt
+
+
+async def test_a_changed_body_entry_or_proof_proves_nothing(
+    headers: dict[str, str], keyring: Keyring, tmp_path: Path
+) -> None:
+    """Promise P9."""
+    receipt = receipt_of(headers, BODY)
+    assert receipt is not None
+    path = tmp_path / "answer.receipt.json"
+    receipt.save(path)
+    kept = json.loads(path.read_text())
+    forged = {
+        "body": base64url(BODY + b" "),
+        "entry": base64url(receipt.entry.replace(b"200", b"201")),
+        "receipt": base64url(receipt.proof[:-9] + b"AAAAAAAA\n"),
+    }
+
+    for name, value in forged.items():
+        path.write_text(json.dumps(kept | {name: value}))
+        with pytest.raises(ProofInvalid):
+            verify_file(path, keyring.log.vkey)
+
+
+async def test_another_logs_key_does_not_verify(headers: dict[str, str], tmp_path: Path) -> None:
+    """Promise P9."""
+    other = Keyring.create(tmp_path / "other", log_name="gateway.example/log")
+    receipt = receipt_of(headers, BODY)
+    assert receipt is not None
+
+    with pytest.raises(ProofInvalid):
+        receipt.verify(other.log.vkey)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "[]", "null", "{}", '{"receipt": "AA", "entry": "AA"}', '{"receipt": 1, "entry": 1, "body": 1}',
+     '{"receipt": "A=", "entry": "AA", "body": "AA"}', "ă", "[" * 100_000],
+)  # fmt: skip
+def test_what_is_no_receipt_file_says_so(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "answer.receipt.json"
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(ReceiptUnreadable):
+        StoredReceipt.load(path)
+
+
+def test_an_answer_without_receipt_has_none_and_a_broken_one_is_not_passed_over() -> None:
+    assert receipt_of({}, BODY) is None
+    with pytest.raises(ReceiptUnreadable):
+        receipt_of({"Gateway-Receipt": "=", "Gateway-Entry": "AA"}, BODY)

@@ -1,0 +1,238 @@
+"""Keys that are made once, stay private on disk and in memory, and sign what others can verify."""
+
+import copy
+import pickle
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
+from joserfc import jws
+from joserfc.jwk import ECKey
+
+from gateway import jose
+from gateway.errors import HomeInvalid
+from gateway.keyring.handles import Sealer
+from gateway.keyring.keyring import Keyring
+from gateway.transparency import note
+
+ORIGIN = "gateway.example/log"
+FILES = {"tokens.pem", "log.pem", "sealing.key", "pseudonyms.key"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "keys"
+
+
+@pytest.fixture
+def keyring(folder: Path) -> Keyring:
+    return Keyring.create(folder, log_name=ORIGIN)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.usefixtures("keyring")
+def test_nobody_else_can_read_what_is_made(folder: Path) -> None:
+    assert mode(folder) == 0o700
+    assert {path.name: mode(path) for path in folder.iterdir()} == dict.fromkeys(FILES, 0o600)
+    assert [path.name for path in folder.parent.iterdir()] == ["keys"]
+
+
+def test_a_keyring_opens_as_it_was_made(keyring: Keyring, folder: Path) -> None:
+    opened = Keyring.open(folder, log_name=ORIGIN)
+
+    assert opened.tokens.jwks == keyring.tokens.jwks
+    assert opened.log.vkey == keyring.log.vkey
+    assert opened.sealer.unseal("cursor", keyring.sealer.seal("cursor", b"page 2")) == b"page 2"
+    parts = ("token", "person", "bank-a", "1")
+    assert opened.pseudonyms.derive(*parts) == keyring.pseudonyms.derive(*parts)
+
+
+def test_two_installations_share_no_key(keyring: Keyring, tmp_path: Path) -> None:
+    other = Keyring.create(tmp_path / "other", log_name=ORIGIN)
+
+    parts = ("token", "person", "bank-a", "1")
+    assert other.tokens.kid != keyring.tokens.kid
+    assert other.log.vkey != keyring.log.vkey
+    assert other.pseudonyms.derive(*parts) != keyring.pseudonyms.derive(*parts)
+    with pytest.raises(ValueError, match="not sealed here"):
+        other.sealer.unseal("cursor", keyring.sealer.seal("cursor", b"page 2"))
+
+
+def test_keys_are_never_written_over(keyring: Keyring, folder: Path) -> None:
+    with pytest.raises(HomeInvalid, match="never written over"):
+        Keyring.create(folder, log_name=ORIGIN)
+
+    assert Keyring.open(folder, log_name=ORIGIN).log.vkey == keyring.log.vkey
+
+
+def test_an_empty_folder_is_taken(folder: Path) -> None:
+    folder.mkdir(parents=True, mode=0o755)
+
+    Keyring.create(folder, log_name=ORIGIN)
+
+    assert mode(folder) == 0o700
+
+
+def test_a_place_that_is_a_file_is_refused(folder: Path) -> None:
+    folder.parent.mkdir()
+    folder.write_text("something else")
+
+    with pytest.raises(HomeInvalid):
+        Keyring.create(folder, log_name=ORIGIN)
+
+
+def a_pem_of(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def write(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def link(folder: Path) -> None:
+    (folder / "log.pem").rename(folder / "elsewhere")
+    (folder / "log.pem").symlink_to(folder / "elsewhere")
+
+
+def folder_for_file(folder: Path) -> None:
+    (folder / "log.pem").unlink()
+    (folder / "log.pem").mkdir(mode=0o700)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "folder open to the group": lambda folder: folder.chmod(0o750),
+    "folder open to all": lambda folder: folder.chmod(0o701),
+    "file readable by the group": lambda folder: (folder / "tokens.pem").chmod(0o640),
+    "file readable by all": lambda folder: (folder / "pseudonyms.key").chmod(0o604),
+    "file writable by the group": lambda folder: (folder / "sealing.key").chmod(0o620),
+    "file missing": lambda folder: (folder / "sealing.key").unlink(),
+    "a link instead of a file": link,
+    "a folder instead of a file": folder_for_file,
+    "empty": write("tokens.pem", b""),
+    "not PEM": write("log.pem", b"secret-content"),
+    "too large": write("log.pem", b"x" * 5000),
+    "a token key on another curve": write("tokens.pem", a_pem_of(ec.generate_private_key(ec.SECP384R1()))),
+    "a log key of the wrong kind": write("log.pem", a_pem_of(ec.generate_private_key(ec.SECP256R1()))),
+    "a token key of the wrong kind": write("tokens.pem", a_pem_of(ed25519.Ed25519PrivateKey.generate())),
+    "a short master": write("sealing.key", b"AAAA\n"),
+    "a master in another alphabet": write("pseudonyms.key", b"secret-content+/=\n"),
+    "a master that is not text": write("pseudonyms.key", b"\xff\xfe"),
+}
+
+
+@pytest.mark.usefixtures("keyring")
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_keyring_that_is_open_to_others_or_damaged_does_not_open(
+    damage: Callable[[Path], object], folder: Path
+) -> None:
+    damage(folder)
+
+    with pytest.raises(HomeInvalid) as refused:
+        Keyring.open(folder, log_name=ORIGIN)
+
+    assert "secret-content" not in str(refused.value)
+    assert str(folder.parent) not in str(refused.value)
+
+
+def test_a_missing_folder_does_not_open(folder: Path) -> None:
+    with pytest.raises(HomeInvalid, match="cannot be read"):
+        Keyring.open(folder, log_name=ORIGIN)
+
+
+def test_reprs_show_names_and_no_key(keyring: Keyring, folder: Path) -> None:
+    private = keyring.tokens._key.private_numbers().private_value
+    shown = " ".join(
+        repr(part)
+        for part in (keyring, keyring.tokens, keyring.log, keyring.sealer, keyring.pseudonyms, vars)
+    )
+
+    assert keyring.tokens.kid in shown
+    assert str(private) not in shown
+    for name in ("sealing.key", "pseudonyms.key"):
+        assert (folder / name).read_text().strip() not in shown
+
+
+def test_a_handle_is_neither_pickled_nor_copied(keyring: Keyring) -> None:
+    for handle in (keyring, keyring.tokens, keyring.log, keyring.sealer):
+        with pytest.raises(TypeError, match="not copied"):
+            pickle.dumps(handle)
+        with pytest.raises(TypeError, match="not copied"):
+            copy.copy(handle)
+
+
+def test_a_token_has_exactly_three_header_members(keyring: Keyring) -> None:
+    token = keyring.tokens.sign({"sub": "a"}, "at+jwt")
+
+    header = jwt.get_unverified_header(token)
+
+    assert header == {"typ": "at+jwt", "alg": "ES256", "kid": keyring.tokens.kid}
+
+
+def test_another_library_verifies_a_token_with_the_published_keys(keyring: Keyring) -> None:
+    (jwk,) = keyring.tokens.jwks["keys"]  # type: ignore[misc]
+
+    found = jws.deserialize_compact(keyring.tokens.sign({"sub": "a"}, "at+jwt"), ECKey.import_key(jwk))
+
+    assert found.payload == b'{"sub":"a"}'
+    assert jwk["kid"] == jose.thumbprint(jwk)
+    assert "d" not in jwk
+
+
+def test_the_key_to_verify_with_is_found_by_its_name(keyring: Keyring) -> None:
+    token = keyring.tokens.sign({"sub": "a"}, "at+jwt")
+    key = keyring.tokens.public_keys[keyring.tokens.kid]
+
+    assert jwt.decode(token, key, algorithms=["ES256"]) == {"sub": "a"}  # type: ignore[arg-type]
+
+
+def test_a_note_signed_by_the_log_verifies_under_its_vkey(keyring: Keyring) -> None:
+    signed = note.sign("gateway.example/log\n1\nAAAA\n", keyring.log)
+
+    assert note.verify(signed, keyring.log.vkey) == "gateway.example/log\n1\nAAAA\n"
+    assert keyring.log.vkey.startswith("gateway.example/log+")
+
+
+SEALER = Sealer(bytes(range(32)))
+
+
+@given(st.binary(max_size=200), st.text(st.characters(exclude_categories=["Cs"]), max_size=10))
+def test_what_is_sealed_opens_for_its_purpose_only(data: bytes, purpose: str) -> None:
+    sealed = SEALER.seal(purpose, data)
+
+    assert SEALER.unseal(purpose, sealed) == data
+    with pytest.raises(ValueError, match="not sealed here"):
+        SEALER.unseal(purpose + "x", sealed)
+
+
+@given(st.data())
+def test_a_seal_that_was_changed_anywhere_does_not_open(data: st.DataObject) -> None:
+    sealed = bytearray(SEALER.seal("cursor", b"page 2"))
+    place = data.draw(st.integers(0, len(sealed) - 1))
+    sealed[place] ^= data.draw(st.integers(1, 255))
+
+    with pytest.raises(ValueError, match="not sealed here"):
+        SEALER.unseal("cursor", bytes(sealed))
+
+
+@given(st.binary(max_size=60))
+def test_bytes_that_were_never_sealed_do_not_open(data: bytes) -> None:
+    with pytest.raises(ValueError, match="not sealed here"):
+        SEALER.unseal("cursor", data)
+
+
+def test_equal_data_is_sealed_differently_each_time() -> None:
+    assert SEALER.seal("cursor", b"page 2") != SEALER.seal("cursor", b"page 2")
+
+
+def test_a_sealing_key_has_32_bytes() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        Sealer(b"short")

@@ -1,0 +1,83 @@
+"""How much of a text is shown, counted in characters as people see them."""
+
+import unicodedata
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.masking.grapheme import graphemes
+from gateway.masking.partial import partially_shown
+
+ENDS = st.integers(0, 12)
+
+
+def shown(text: str | None, first: int, last: int) -> str | None:
+    return partially_shown(pa.array([text], pa.string()), first, last).to_pylist()[0]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last", "expected"),
+    [
+        ("0912345678", 0, 3, "*******678"),
+        ("0912345678", 3, 0, "091*******"),
+        ("0912345678", 3, 3, "091****678"),
+        ("0912345678", 3, 4, "**********"),  # three hidden: neither half nor four
+        ("0912345678", 0, 0, "**********"),
+        ("123456", 1, 2, "1***56"),  # half
+        ("12345", 1, 2, "*****"),
+        ("abcd", 1, 1, "a**d"),
+        ("abc", 1, 0, "***"),  # short: hidden whole
+        ("a", 0, 1, "*"),
+        ("", 1, 1, ""),
+        ("0912345678", 64, 64, "**********"),
+        (None, 1, 1, None),
+    ],
+)
+def test_the_ends_are_shown_if_enough_stays_hidden(
+    text: str | None, first: int, last: int, expected: str | None
+) -> None:
+    assert shown(text, first, last) == expected
+
+
+def test_both_spellings_of_an_accent_are_masked_alike() -> None:
+    composed, decomposed = (unicodedata.normalize(form, "Ồn ào quá ạ") for form in ("NFC", "NFD"))
+
+    assert shown(decomposed, 1, 1) == shown(composed, 1, 1) == "Ồ*********ạ"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("q\u0303abcdx\u0323\u0303", "q\u0303****x\u0323\u0303"),  # no composed form exists
+        ("👩\u200d👩\u200d👧abcd👍🏽", "👩\u200d👩\u200d👧****👍🏽"),
+        ("\u0301abcdz", "\u0301****z"),  # a mark without a letter
+    ],
+)
+def test_no_mark_is_cut_off_its_letter(text: str, expected: str) -> None:
+    assert shown(text, 1, 1) == expected
+
+
+def test_texts_with_and_without_marks_keep_their_places() -> None:
+    column = pa.array(["abcdef", None, "q\u0303bcdef", "ghijkl"])
+
+    assert partially_shown(column, 1, 0).to_pylist() == ["a*****", None, "q\u0303*****", "g*****"]
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="*"), max_size=30), ENDS, ENDS)
+def test_at_least_half_or_four_are_hidden_and_the_length_stays(text: str, first: int, last: int) -> None:
+    characters = graphemes(unicodedata.normalize("NFC", text))
+
+    masked = graphemes(shown(text, first, last) or "")
+
+    hidden = [place for place, character in enumerate(masked) if character == "*"]
+    assert len(masked) == len(characters)
+    assert len(hidden) >= min(4, (len(characters) + 1) // 2)
+    assert len(characters) >= 4 or len(hidden) == len(characters)
+    assert all(masked[place] == characters[place] for place in set(range(len(masked))) - set(hidden))
+
+
+@given(st.text(max_size=30))
+def test_graphemes_put_together_are_the_text(text: str) -> None:
+    assert "".join(graphemes(text)) == text

@@ -1,0 +1,169 @@
+"""Records survive the ledger unchanged, and nothing else comes out of it as a record."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import jose
+from gateway.registry.codec import change_of, record_of
+from gateway.registry.records import (
+    Activation,
+    Agreement,
+    Client,
+    Operator,
+    Organisation,
+    Record,
+    State,
+    frozen_keys,
+)
+from gateway.terms.dataset import Title
+from gateway.terms.entry import Change
+
+JWKS = [
+    jose.jwk_of(ed25519.Ed25519PrivateKey.from_private_bytes(b"\x01" * 32).public_key()),
+    jose.jwk_of(ec.derive_private_key(7, ec.SECP256R1()).public_key()),
+]
+
+ids = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._@#-]{0,20}", fullmatch=True)
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+id_lists = st.lists(ids, max_size=3).map(tuple)
+states = st.sampled_from(State)
+moments = st.datetimes(timezones=st.just(UTC))
+days = st.tuples(st.dates(), st.dates()).map(sorted)
+
+records: st.SearchStrategy[Record] = st.one_of(
+    st.builds(
+        Organisation,
+        id=ids,
+        name=st.builds(Title, vi=words, en=words),
+        org_class=ids,
+        country=st.from_regex(r"[A-Z]{2}", fullmatch=True),
+        state=states,
+    ),
+    days.flatmap(
+        lambda pair: st.builds(
+            Agreement,
+            id=ids,
+            org=ids,
+            purposes=id_lists,
+            valid_from=st.just(pair[0]),
+            valid_until=st.just(pair[1]),
+            state=states,
+        )
+    ),
+    st.builds(
+        Client,
+        id=ids,
+        org=ids,
+        agreement=ids,
+        purposes=id_lists,
+        keys=st.lists(st.sampled_from(JWKS), unique_by=str, max_size=2).map(frozen_keys),
+        state=states,
+    ),
+    st.builds(
+        Operator,
+        id=ids,
+        org=ids,
+        name=words,
+        password_hash=words,
+        totp_sealed=st.binary(max_size=40),
+        state=states,
+    ),
+    st.builds(
+        Activation,
+        id=ids,
+        client=ids,
+        operator=ids,
+        purpose=ids,
+        key=words,
+        methods=st.lists(words, max_size=3).map(tuple),
+        authenticated_at=moments,
+        until=moments,
+        state=states,
+    ),
+)
+
+OPERATOR = Operator(
+    id="lan", org="bank-a", name="Lan", password_hash="h", totp_sealed=b"s", state=State.ACTIVE
+)
+AGREEMENT = Agreement(
+    id="AGR-1",
+    org="bank-a",
+    purposes=("p",),
+    valid_from=date(2026, 1, 1),
+    valid_until=date(2026, 1, 2),
+    state=State.ACTIVE,
+)
+ACTIVATION = Activation(
+    id="a",
+    client="c",
+    operator="o",
+    purpose="p",
+    key="k",
+    methods=("pwd",),
+    authenticated_at=datetime(2026, 1, 1, tzinfo=UTC),
+    until=datetime(2026, 1, 2, tzinfo=UTC),
+    state=State.ACTIVE,
+)
+
+
+@given(records)
+def test_a_record_comes_back_as_it_was_put(record: Record) -> None:
+    assert record_of(change_of(record)) == record
+
+
+@given(records)
+def test_the_bytes_are_canonical_json(record: Record) -> None:
+    document = change_of(record).document
+
+    assert rfc8785.dumps(json.loads(document)) == document
+
+
+def edited(record: Record, **members: Any) -> Change:
+    """Return the change of a record with members changed; ``None`` removes one."""
+    change = change_of(record)
+    document = json.loads(change.document) | members
+    kept = {name: value for name, value in document.items() if value is not None}
+    return replace(change, document=rfc8785.dumps(kept))
+
+
+BAD: dict[str, Change] = {
+    "another kind": replace(change_of(OPERATOR), kind="agreement"),
+    "an unknown kind": replace(change_of(OPERATOR), kind="dataset"),
+    "another id": replace(change_of(OPERATOR), id="minh"),
+    "not JSON": replace(change_of(OPERATOR), document=b"{"),
+    "not UTF-8": replace(change_of(OPERATOR), document=b"\xff\xfe"),
+    "a list": replace(change_of(OPERATOR), document=b"[]"),
+    "deep": replace(change_of(OPERATOR), document=b"[" * 100_000),
+    "spaced": replace(change_of(OPERATOR), document=change_of(OPERATOR).document.replace(b",", b", ")),
+    "a member too many": edited(OPERATOR, more="1"),
+    "a member missing": edited(OPERATOR, org=None),
+    "an unknown state": edited(OPERATOR, state="on"),
+    "a number for a text": edited(OPERATOR, name=7),
+    "not base64url": edited(OPERATOR, totp_sealed="=="),
+    "a text for a list": edited(AGREEMENT, purposes="p"),
+    "no date": edited(AGREEMENT, valid_until="soon"),
+    "a moment without zone": edited(ACTIVATION, until="2026-01-02T00:00:00"),
+    "a moment elsewhere": edited(ACTIVATION, until="2026-01-02T07:00:00+07:00"),
+}
+
+
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD)
+def test_bytes_that_are_not_one_record_are_refused(change: Change) -> None:
+    with pytest.raises(ValueError, match=r"record|canonical"):
+        record_of(change)
+
+
+def test_a_refusal_quotes_no_value() -> None:
+    with pytest.raises(ValueError, match="not a record") as refused:
+        record_of(edited(OPERATOR, state="secret-of-lan"))
+
+    assert "secret-of-lan" not in str(refused.value)
+    assert refused.value.__suppress_context__

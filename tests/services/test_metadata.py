@@ -1,0 +1,37 @@
+"""What anyone may read about the OAuth side, and nothing that is not built."""
+
+from typing import Any
+
+from gateway.services.metadata import authorization_server_metadata, key_set, protected_resource_metadata
+
+ORIGIN = "https://gateway.example"
+
+
+def test_the_authorization_server_says_where_it_is_and_how_clients_prove_themselves() -> None:
+    assert authorization_server_metadata(origin=ORIGIN, issuer=ORIGIN) == {
+        "issuer": ORIGIN,
+        "token_endpoint": f"{ORIGIN}/oauth/token",
+        "device_authorization_endpoint": f"{ORIGIN}/oauth/device_authorization",
+        "jwks_uri": f"{ORIGIN}/oauth/jwks",
+        "response_types_supported": [],
+        "grant_types_supported": ["client_credentials", "urn:ietf:params:oauth:grant-type:device_code"],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA"],
+        "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
+        "acr_values_supported": ["aal1", "aal2"],
+    }
+
+
+def test_the_resource_takes_no_bearer_tokens() -> None:
+    """Promise P7."""
+    document = protected_resource_metadata(origin=ORIGIN, issuer=ORIGIN, audience=ORIGIN)
+
+    assert document["bearer_methods_supported"] == []
+    assert document["dpop_bound_access_tokens_required"] is True
+
+
+def test_published_keys_are_public(keyring: Any) -> None:
+    published = key_set(keyring.tokens.jwks)
+
+    (key,) = published["keys"]  # type: ignore[misc]
+    assert set(key) == {"kty", "crv", "x", "y", "kid", "alg", "use"}

@@ -1,0 +1,58 @@
+"""Which sharing rules are active, also when a document is broken (promise P3)."""
+
+from pathlib import Path
+
+import pytest
+from real_data import PUMS, PUMS_RULES
+
+from gateway.services.stewardship import RULES, activated
+from gateway.terms.entry import Change
+
+BROKEN = PUMS_RULES.replace("revision: 1", "revision: 1\nrevison: 2")
+KNOWN = (Change(kind=RULES, id=PUMS, document=PUMS_RULES.encode()),)
+
+
+def folder_with(tmp_path: Path, text: str, name: str = f"{PUMS}.yaml") -> Path:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_new_document_is_served_and_told_to_the_ledger(tmp_path: Path) -> None:
+    found = activated(folder_with(tmp_path, PUMS_RULES), ())
+
+    assert (list(found.rules), found.changes, found.faults) == ([PUMS], KNOWN, ())
+
+
+def test_a_document_that_the_ledger_knows_is_served_without_another_entry(tmp_path: Path) -> None:
+    found = activated(folder_with(tmp_path, PUMS_RULES), KNOWN)
+
+    assert (list(found.rules), found.changes) == ([PUMS], ())
+
+
+def test_p3_a_broken_document_stops_as_a_whole(tmp_path: Path) -> None:
+    """Promise P3: nothing of it is served, and where it is wrong is said."""
+    found = activated(folder_with(tmp_path, BROKEN), ())
+
+    assert (dict(found.rules), found.changes) == ({}, ())
+    assert [(fault.file, fault.line) for fault in found.faults] == [(f"{PUMS}.yaml", 4)]
+
+
+def test_p3_a_broken_document_leaves_its_last_good_revision_active(tmp_path: Path) -> None:
+    """Promise P3: across a restart too, because the ledger keeps the bytes."""
+    found = activated(folder_with(tmp_path, BROKEN), KNOWN)
+
+    assert found.rules == activated(folder_with(tmp_path, PUMS_RULES), KNOWN).rules
+    assert len(found.faults) == 1
+
+
+def test_p3_a_file_that_is_gone_takes_its_dataset_out_of_service(tmp_path: Path) -> None:
+    """Promise P3: no rule, no data."""
+    assert dict(activated(tmp_path, KNOWN).rules) == {}
+
+
+@pytest.mark.parametrize("known", [(), (Change(kind=RULES, id="other", document=b"{"),)])
+def test_a_file_must_be_named_after_its_dataset(tmp_path: Path, known: tuple[Change, ...]) -> None:
+    found = activated(folder_with(tmp_path, PUMS_RULES, "other.yaml"), known)
+
+    assert dict(found.rules) == {}
+    assert str(found.faults[0]) == f"other.yaml:1:1: the file must be named `{PUMS}.yaml`"

@@ -1,0 +1,68 @@
+"""What an entry says in clear and what it only commits to (promise P9)."""
+
+from builders import a_caller, a_permit, a_query, a_rows_plan, a_statistic_plan
+
+from gateway.errors import NotAuthenticated, NotPermitted
+from gateway.steps.facts import facts_of, private_of
+from gateway.terms.seen import Seen
+
+
+def test_the_facts_of_an_answered_statistic() -> None:
+    seen = Seen(caller=a_caller(), permit=a_permit(), plan=a_statistic_plan())
+
+    assert facts_of(a_query(), seen) == {
+        "org": "bank-a",
+        "client": "bank-a.etl",
+        "agreement": "AGR-2026-014",
+        "purpose": "credit-risk-statistics",
+        "acr": "aal2",
+        "key": "k" * 43,
+        "dataset": "people",
+        "revision": 1,
+        "rules_sha256": "0" * 64,
+        "by": ("banks-count",),
+        "action": "aggregate",
+        "dry_run": False,
+        "plan_sha256": "1" * 64,
+        "price_pico_rho": "5000000000",
+        "price_pico_delta": "0",
+        "groups": 1,
+    }
+
+
+def test_the_facts_of_rows_count_the_treatments() -> None:
+    assert facts_of(a_query(), Seen(plan=a_rows_plan())) == {"treatments": {"keep": 1}}
+
+
+def test_a_refusal_names_its_reason_and_rules() -> None:
+    error = NotPermitted("no", reason="rule-forbids", rules=frozenset({"no-banks"}))
+
+    assert facts_of(a_query(), Seen(error=error)) == {
+        "why": "not-permitted",
+        "reason": "rule-forbids",
+        "by": ("no-banks",),
+    }
+
+
+def test_p9_question_address_token_and_operator_are_committed_to_and_not_in_clear() -> None:
+    """Promise P9: the clear part of an entry holds no personal data and no client text."""
+    query = a_query(peer="203.0.113.9", body=b'{"sql": "SELECT 1"}')
+    seen = Seen(caller=a_caller(), error=NotAuthenticated(cause="token-expired"))
+
+    assert private_of(query, seen) == {
+        "peer": b"203.0.113.9",
+        "question": b'POST /v1/datasets/people/query?\n{"sql": "SELECT 1"}',
+        "token": b"t" * 22,
+        "operator": b"op-1.bank-a",
+        "cause": b"token-expired",
+    }
+    clear = repr(facts_of(query, seen))
+    for private in ("203.0.113.9", "SELECT", "t" * 22, "op-1", "token-expired"):
+        assert private not in clear
+
+
+def test_p9_a_form_with_a_password_is_not_kept_at_all() -> None:
+    """Promise P9: a body that is no question stays out of the openings too."""
+    query = a_query(action=None, path="/activate", body=b"operator=op-1&password=hunter2")
+
+    assert private_of(query, Seen())["question"] == b"POST /activate?\n"
