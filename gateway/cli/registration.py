@@ -165,7 +165,10 @@ def _put(home: Path, made: Callable[[wiring.Gateway], Made]) -> Made:
     async def put() -> Made:
         async with wiring.opened(home) as gateway:
             record = made(gateway)
-            await gateway.register(changes_of(record))
+            (change,) = changes_of(record)
+            if gateway.current.registry.has(change):
+                raise click.UsageError(f"there is a `{record.id}` already; records are never overwritten")
+            await gateway.register((change,))
             return record
 
     record = wiring.run(put())

@@ -32,7 +32,7 @@ def members_of(body: bytes, *, allowed: Collection[str]) -> Mapping[str, object]
         )
     except UnicodeDecodeError as error:
         raise MalformedRequest("the body is not UTF-8") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # an exponent may be beyond Decimal's
         raise MalformedRequest("the body is not JSON") from error
     _check(content, DEPTH_MAX)
     if not isinstance(content, dict):

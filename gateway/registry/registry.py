@@ -52,6 +52,11 @@ class Registry:
         named = {_PLURALS[kind]: MappingProxyType(records) for kind, records in kinds.items()}
         return replace(cls(), **named)  # type: ignore[arg-type]  # record_of ties kind to type
 
+    def has(self, change: Change) -> bool:
+        """Return whether there is a record of that kind and id already."""
+        records: Mapping[str, object] = getattr(self, _PLURALS[change.kind])
+        return change.id in records
+
     def with_change(self, change: Change) -> "Registry":
         """Return the snapshot after one change.
 

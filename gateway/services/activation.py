@@ -8,7 +8,6 @@ There are no cookies, so nothing ambient that another page could ride on (no CSR
 what it needs. Whatever is wrong at sign-in looks and takes the same (NIST SP 800-63B 5.2.2 on throttling).
 """
 
-import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
@@ -17,8 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway.clock import unix_ms
-from gateway.errors import Malformed, NotAuthenticated
-from gateway.identity.password import password_matches
+from gateway.errors import Malformed, NotAuthenticated, TooManyAttempts
 from gateway.identity.totp import accepted_step
 from gateway.identity.userphrase import key_phrase
 from gateway.jose import base64url
@@ -47,6 +45,7 @@ METHODS: Final = ("pwd", "otp")
 """RFC 8176 values of what the sign-in proves: something known and something held, by the person alone."""
 
 _TICKET: Final = "activation-ticket"
+_LOCKED: Final = "sign-in-locked"
 _ABSENT_SECRET: Final = b"no operator of that name"
 
 
@@ -111,14 +110,17 @@ async def _sign_in(form: Form, peer: str, ports: EnrolmentPorts) -> Outcome:
     """Show what is asked to an operator who may decide on it."""
     now = ports.clock.now()
     name = OperatorId(form.get("operator", ""))
-    if _attempts(name, peer, ports, now) > ATTEMPTS_MAX:
-        return _refused(
-            Notice.TOO_MANY_ATTEMPTS, Event.SIGN_IN, status=429, headers=(("Retry-After", _window_left(now)),)
-        )
+    attempts = f"{_hash(name)}|{peer}"
+    if ports.volatile.get(_LOCKED, attempts, now_ms=unix_ms(now)) is not None:
+        return _too_many(_window_left(now))
     registry = ports.registry()
     operator = registry.operators.get(name)
-    signed_in = await _proved(operator, form, registry, ports, now)
+    try:
+        signed_in = await _proved(operator, form, registry, ports, now)
+    except TooManyAttempts as error:
+        return _too_many(str(error.retry_after_s))
     if signed_in is None:
+        _count_failure(attempts, ports, now)
         return _refused(Notice.SIGN_IN_FAILED, Event.SIGN_IN, status=403, operator=operator)
     return _shown(_consent(signed_in, ports), Event.SIGN_IN, signed_in)
 
@@ -132,7 +134,7 @@ async def _proved(
     another; the one-time code is used up only by a sign-in that is otherwise right.
     """
     password_hash = None if operator is None else operator.password_hash
-    password_right = await asyncio.to_thread(password_matches, password_hash, form.get("password", ""))
+    password_right = await ports.passwords.matches(password_hash, form.get("password", ""))
     step = accepted_step(_secret_of(operator, ports), form.get("code", ""), now)
     grant = devices.waiting_grant(ports.volatile, form.get("user_code", ""), now_ms=unix_ms(now))
     chain = None if grant is None else _chain(registry, grant, operator, now)
@@ -249,10 +251,18 @@ def _activation(signed_in: SignedIn, ports: EnrolmentPorts) -> Activation:
     )
 
 
-def _attempts(name: OperatorId, peer: str, ports: EnrolmentPorts, now: datetime) -> int:
-    """Return how often this name was tried from this address; strangers elsewhere lock nobody out."""
-    id_ = f"sign-in|{_hash(name)}|{peer}"
-    return ports.volatile.count(id_, ATTEMPTS_WINDOW_S, now_ms=unix_ms(now))
+def _count_failure(attempts: str, ports: EnrolmentPorts, now: datetime) -> None:
+    """Lock a name for an address that failed too often; strangers elsewhere lock nobody out."""
+    now_ms = unix_ms(now)
+    if ports.volatile.count(f"sign-in|{attempts}", ATTEMPTS_WINDOW_S, now_ms=now_ms) >= ATTEMPTS_MAX:
+        until_ms = now_ms + int(_window_left(now)) * 1000
+        ports.volatile.put(_LOCKED, attempts, b"", until_ms, now_ms=now_ms)
+
+
+def _too_many(retry_after_s: str) -> Outcome:
+    return _refused(
+        Notice.TOO_MANY_ATTEMPTS, Event.SIGN_IN, status=429, headers=(("Retry-After", retry_after_s),)
+    )
 
 
 def _window_left(now: datetime) -> str:
@@ -267,14 +277,16 @@ def _refused(
     operator: Operator | None = None,
     headers: tuple[tuple[str, str], ...] = (),
 ) -> Outcome:
-    """Return a refusal. ``operator`` is a record's: what was typed as a name may be a password."""
+    """Return a refusal. ``operator`` is a record's: what was typed as a name may be a password.
+
+    SECURITY: the entry goes to the caller with the receipt, so it has the same members whoever it was.
+    """
     return Outcome(
         screen=SignIn(notice=notice) if event is Event.SIGN_IN else Done(notice=notice),
         status=status,
         kind=EntryKind.DENY,
-        facts={"event": event.value, "why": notice.value}
-        | ({} if operator is None else {"org": operator.org}),
-        private={} if operator is None else {"operator": operator.id},
+        facts={"event": event.value, "why": notice.value},
+        private={"operator": "" if operator is None else operator.id},
         headers=headers,
     )
 

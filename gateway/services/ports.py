@@ -8,6 +8,7 @@ from gateway.keyring.keyring import Sealer, TokenSigner
 from gateway.ledger.port import Ledger
 from gateway.ledger.volatile import Volatile
 from gateway.registry.registry import Registry
+from gateway.services.passwords import PasswordDesk
 from gateway.services.screens import Renderer
 
 
@@ -30,4 +31,5 @@ class EnrolmentPorts:
     audience: str
     random_bytes: Callable[[int], bytes]
     render: Renderer
+    passwords: PasswordDesk = field(default_factory=PasswordDesk, repr=False)
     poll_interval_s: int = 5

@@ -84,7 +84,7 @@ def new_client(
         raise MalformedRequest(f"the agreement does not name purpose `{missing[0]}`")
     try:
         frozen = frozen_keys(keys)
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:  # a key file may hold any JSON
         raise MalformedRequest(f"a client's key is not usable: {error}") from error
     if not 1 <= len(set(frozen)) == len(frozen) <= KEYS_MAX:
         raise MalformedRequest("a client has one or two keys, not the same one twice")

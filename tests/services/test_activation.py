@@ -1,5 +1,6 @@
 """A person decides: only with both factors, only for the own organisation, only once, and knowingly."""
 
+import asyncio
 import html
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -237,7 +238,7 @@ async def test_no_reply_or_entry_repeats_what_was_typed(town: Town) -> None:
     kept = repr(reply.facts) + repr(dict(reply.private)) + reply.body.decode()
     assert "my-secret-password" not in kept
     assert "wrong-password-9" not in kept
-    assert reply.private == {"question": b"POST /activate"}
+    assert reply.private == {"question": b"POST /activate", "operator": b""}
 
 
 @pytest.mark.parametrize(
@@ -262,3 +263,32 @@ async def test_odd_characters_are_wrong_but_never_an_error(town: Town) -> None:
     reply = await town.send(town.query("/activate", body=urlencode(fields).encode()))
 
     assert reply.status == 403
+
+
+async def test_an_entry_does_not_tell_whether_an_operator_exists(town: Town) -> None:
+    """The entry goes to the caller with the receipt: it has the same members and facts for everybody."""
+    device = await town.device()
+
+    known = await town.sign_in(device, operator="lan", password="wrong-password-9")
+    unknown = await town.sign_in(device, operator="nobody", password="wrong-password-9")
+
+    assert known.facts == unknown.facts
+    assert known.private.keys() == unknown.private.keys()
+
+
+async def test_sign_ins_that_succeed_lock_nobody_out(town: Town) -> None:
+    for _ in range(7):
+        town.clock.pass_by(seconds=60)
+        reply = await town.sign_in(await town.device(), operator="lan")
+        assert reply.status == 200
+
+
+async def test_a_crowd_of_strangers_is_turned_away_instead_of_queued(town: Town) -> None:
+    """Password checks are slow on purpose; nobody else waits for them."""
+    device = await town.device()
+    tries = [town.sign_in(device, operator=f"made-up-{number}") for number in range(40)]
+
+    statuses = [reply.status for reply in await asyncio.gather(*tries)]
+
+    assert statuses.count(403) >= 16
+    assert statuses.count(429) == 40 - statuses.count(403) > 0

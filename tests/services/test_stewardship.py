@@ -56,3 +56,34 @@ def test_a_file_must_be_named_after_its_dataset(tmp_path: Path, known: tuple[Cha
 
     assert dict(found.rules) == {}
     assert str(found.faults[0]) == f"other.yaml:1:1: the file must be named `{PUMS}.yaml`"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('client: {rho: "1000"}', 'client: {rho: "999"}', "other budgets in `us.census.pums`"),
+        ("units_max: 2000", "units_max: 2001", "other budgets in `us.census.pums`"),
+        (f"lineage: {PUMS}}}", "lineage: us.census.other}", f"belongs to lineage `{PUMS}` already"),
+    ],
+)
+def test_p2_one_source_is_one_budget_whatever_document_shows_it(
+    tmp_path: Path, before: str, after: str, says: str
+) -> None:
+    """Promise P2: a second document neither raises a cap nor starts a new budget."""
+    other = PUMS_RULES.replace(f"id: {PUMS}", "id: us.census.zz", 1)
+    assert before in other
+    folder_with(tmp_path, PUMS_RULES)
+    folder_with(tmp_path, other.replace(before, after), "us.census.zz.yaml")
+
+    found = activated(tmp_path, ())
+
+    assert list(found.rules) == [PUMS]
+    assert says in str(found.faults[0])
+    assert [change.id for change in found.changes] == [PUMS]
+
+
+def test_two_documents_may_show_one_lineage_under_the_same_budgets(tmp_path: Path) -> None:
+    folder_with(tmp_path, PUMS_RULES)
+    folder_with(tmp_path, PUMS_RULES.replace(f"id: {PUMS}", "id: us.census.zz", 1), "us.census.zz.yaml")
+
+    assert list(activated(tmp_path, ()).rules) == [PUMS, "us.census.zz"]
