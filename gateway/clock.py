@@ -1,7 +1,6 @@
 """Time as an argument: every room that needs it is handed one of these."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -12,8 +11,8 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the current time, aware and in UTC."""
 
-    async def sleep_until(self, moment_ms: int) -> None:
-        """Return no earlier than the given Unix time in milliseconds."""
+    async def sleep(self, seconds: float) -> None:
+        """Return after that time, whatever the wall clock does meanwhile; at once if it is not positive."""
 
 
 class SystemClock:
@@ -22,10 +21,8 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def sleep_until(self, moment_ms: int) -> None:
-        # The wall clock may be set while one sleeps, so look again.
-        while (left_ms := moment_ms - time.time_ns() // 1_000_000) > 0:  # noqa: ASYNC110  no event tells of it
-            await asyncio.sleep(left_ms / 1000)
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
 
 
 def unix_ms(moment: datetime) -> int:

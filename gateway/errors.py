@@ -20,6 +20,7 @@
     ├── IdempotencyMismatch           the key was used for another request
     ├── IdempotencyInProgress         the first request of that key is not finished
     ├── TooManyAttempts               sign-in or activation tried too often
+    ├── TooBusy                       no place at the engine; nothing was charged
     ├── ChargedFailure                whatever went wrong after the charge (promise P5)
     ├── LedgerUnavailable             the reply cannot be recorded, so it does not leave (P1)
     ├── EngineFailed                  an engine could not answer; callers see ChargedFailure
@@ -183,11 +184,15 @@ class TooManyAttempts(GatewayError):
         self.retry_after_s = retry_after_s
 
 
+class TooBusy(GatewayError):
+    """More is asked at once than can be answered; turned away before anything is charged."""
+
+
 class ChargedFailure(GatewayError):
     """Something failed after the charge; the same words whatever it was (promise P5)."""
 
     def __init__(self, charge_index: int | None) -> None:
-        super().__init__("the request failed after it was accepted; what it cost stays charged")
+        super().__init__("the request failed after it was accepted; a charge stays")
         self.charge_index = charge_index
 
 

@@ -31,8 +31,9 @@ class Steps:
 
     authenticate: Callable[[Query], Awaitable[Caller]]
     decide: Callable[[Query, Caller], Permit]
-    plan: Callable[[Query, Caller, Permit], Plan]
+    plan: Callable[[Query, Caller, Permit], Awaitable[Plan]]
     describe: Callable[[Plan], Reply]
+    place: Callable[[Caller], AbstractAsyncContextManager[None]]
     charge: Callable[[Query, Caller, Permit, Plan], Awaitable[Charge | StoredAnswer | None]]
     slot: Callable[[Plan, Charge | StoredAnswer | None], AbstractAsyncContextManager[None]]
     execute: Callable[[Plan], Awaitable[UnprotectedFrame]]
@@ -59,18 +60,19 @@ async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
     """Do steps (1) to (6). Every deliberate early exit is a ``GatewayError``."""
     seen.caller = caller = await steps.authenticate(query)  # (1) verified, then the proof's id is used up
     seen.permit = permit = steps.decide(query, caller)  # (2)
-    seen.plan = plan = steps.plan(query, caller, permit)  # (3)
+    seen.plan = plan = await steps.plan(query, caller, permit)  # (3)
     if query.dry_run:
         return steps.describe(plan)  # the price; no data was touched
-    seen.charge = charge = await steps.charge(query, caller, permit, plan)  # (4) durable from here
-    try:
-        async with steps.slot(plan, charge):  # statistics leave on a public clock, and so do failures
-            if isinstance(charge, StoredAnswer):
-                return steps.repeat(query, plan, charge)  # paid and answered before: the same bytes
-            frame = await steps.execute(plan)  # (5)
-            return await steps.protect(query, caller, plan, charge, frame)  # (6)
-    except Exception as error:  # SECURITY: one failure for the outside, whatever happened (P5)
-        raise ChargedFailure(seen.charge_index) from error
+    async with steps.place(caller):  # who finds no place is turned away before anything is charged
+        seen.charge = charge = await steps.charge(query, caller, permit, plan)  # (4) durable from here
+        try:
+            async with steps.slot(plan, charge):  # statistics leave on a public clock, and so do failures
+                if isinstance(charge, StoredAnswer):
+                    return steps.repeat(query, plan, charge)  # paid and answered before: the same bytes
+                frame = await steps.execute(plan)  # (5)
+                return await steps.protect(query, caller, plan, charge, frame)  # (6)
+        except Exception as error:  # SECURITY: one failure for the outside, whatever happened (P5)
+            raise ChargedFailure(seen.charge_index) from error
 
 
 async def _released(
@@ -87,4 +89,4 @@ async def _released(
         receipt = await steps.record(query, seen, reply)  # (7)
     except Exception as error:  # noqa: BLE001  whatever stopped the recording stops the reply
         return unrecorded(error, query.request_id)  # no data in it
-    return Released(reply, receipt)  # (8)
+    return Released(reply, receipt, stranger=seen.caller is None)  # (8)

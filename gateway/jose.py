@@ -9,6 +9,8 @@ import binascii
 import hashlib
 import json
 import re
+from functools import lru_cache
+from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -19,6 +21,8 @@ PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 Jwk = dict[str, str]
 
 COORDINATE_BYTES = 32
+KEYS_MAX: Final = 4096
+"""Public keys and thumbprints kept after they were read once; what they are is a function of their text."""
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]*")
 
 
@@ -74,23 +78,38 @@ def key_of(jwk: object) -> PublicKey:
         raise ValueError(f"a public key has no member `{min(private)}`")
     match jwk.get("kty"), jwk.get("crv"):
         case "OKP", "Ed25519":
-            return _ed25519(_coordinate(jwk, "x"))
+            return _ed25519(jwk.get("x", ""))
         case "EC", "P-256":
-            point = b"\x04" + _coordinate(jwk, "x") + _coordinate(jwk, "y")
-            return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+            return _p256(jwk.get("x", ""), jwk.get("y", ""))
         case _:
             raise ValueError("only P-256 and Ed25519 keys are used")
 
 
-def _ed25519(raw: bytes) -> ed25519.Ed25519PublicKey:
+def required_of(jwk: Jwk) -> Jwk:
+    """Return the required members of a JWK that ``key_of`` took; equal to ``jwk_of`` of that key."""
+    return {name: jwk[name] for name in _required(jwk["kty"])}
+
+
+# A proof carries its key, so the same few keys are read at every request; checking that a point lies
+# on the curve costs half as much as a signature. Only what was read without error is kept.
+
+
+@lru_cache(maxsize=KEYS_MAX)
+def _p256(x: str, y: str) -> ec.EllipticCurvePublicKey:
+    point = b"\x04" + _coordinate("x", x) + _coordinate("y", y)
+    return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+
+
+@lru_cache(maxsize=KEYS_MAX)
+def _ed25519(x: str) -> ed25519.Ed25519PublicKey:
     try:
-        return ed25519.Ed25519PublicKey.from_public_bytes(raw)
+        return ed25519.Ed25519PublicKey.from_public_bytes(_coordinate("x", x))
     except UnsupportedAlgorithm as error:
         raise ValueError("Ed25519 is not supported here") from error
 
 
-def _coordinate(jwk: dict[str, str], name: str) -> bytes:
-    raw = base64url_decoded(jwk.get(name, ""))
+def _coordinate(name: str, text: str) -> bytes:
+    raw = base64url_decoded(text)
     if len(raw) != COORDINATE_BYTES:
         raise ValueError(f"member `{name}` is not {COORDINATE_BYTES} bytes")
     return raw
@@ -98,8 +117,17 @@ def _coordinate(jwk: dict[str, str], name: str) -> bytes:
 
 def thumbprint(jwk: Jwk) -> Thumbprint:
     """Return the RFC 7638 thumbprint of a public JWK; members beyond the required are left out."""
-    required = ("crv", "kty", "x") if jwk["kty"] == "OKP" else ("crv", "kty", "x", "y")
-    canonical = json.dumps({name: jwk[name] for name in required}, separators=(",", ":"), sort_keys=True)
+    return _thumbprint(tuple((name, jwk[name]) for name in _required(jwk["kty"])))
+
+
+def _required(kty: str) -> tuple[str, ...]:
+    """Return the required members of a kind of key, in the order of RFC 7638."""
+    return ("crv", "kty", "x") if kty == "OKP" else ("crv", "kty", "x", "y")
+
+
+@lru_cache(maxsize=KEYS_MAX)
+def _thumbprint(members: tuple[tuple[str, str], ...]) -> Thumbprint:
+    canonical = json.dumps(dict(members), separators=(",", ":"), sort_keys=True)
     return Thumbprint(base64url(hashlib.sha256(canonical.encode("ascii")).digest()))
 
 

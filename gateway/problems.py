@@ -47,6 +47,7 @@ PROBLEM_TYPES: Final[Mapping[type[Exception], ProblemType]] = {
     errors.IdempotencyMismatch: ProblemType("idempotency-mismatch", 422, "Idempotency key used otherwise"),
     errors.IdempotencyInProgress: ProblemType("idempotency-in-progress", 409, "Still being answered"),
     errors.TooManyAttempts: ProblemType("too-many-attempts", 429, "Too many attempts"),
+    errors.TooBusy: ProblemType("too-busy", 503, "Too many requests at once"),
     errors.ChargedFailure: ProblemType("charged-failure", 500, "The request failed"),
     errors.LedgerUnavailable: ProblemType("ledger-unavailable", 503, "Reply not recordable"),
 }
@@ -100,7 +101,7 @@ def _headers(error: Exception) -> tuple[tuple[str, str], ...]:
             return (("Allow", ", ".join(error.allowed)),)
         case errors.TooManyAttempts():
             return (("Retry-After", str(error.retry_after_s)),)
-        case errors.LedgerUnavailable() | errors.IdempotencyInProgress():
+        case errors.LedgerUnavailable() | errors.IdempotencyInProgress() | errors.TooBusy():
             return (("Retry-After", str(RETRY_AFTER_S)),)
         case _:
             return ()

@@ -84,12 +84,21 @@ def canonical(values: pa.Array) -> pa.Array:
 
     Reversing a token gives back this spelling. Letter case stays: it cannot be reversed.
     """
-    if not pc.all(pc.string_is_ascii(values)).as_py():
+    characters = _characters_of(values)
+    if len(characters) and not values.null_count and _is_canonical(characters, np.diff(_bounds_of(values))):
+        return values  # nothing to trim, nothing empty: the usual case, without six passes
+    if not characters.tobytes().isascii():
         values = pc.utf8_normalize(values, form="NFC")
     values = pc.utf8_trim_whitespace(values)
     size = pc.binary_length(values)
     usable = pc.and_(pc.greater(size, 0), pc.less_equal(size, TEXT_BYTES_MAX))
     return pc.if_else(usable, values, pa.scalar(None, pa.string()))
+
+
+def _is_canonical(characters: npt.NDArray[np.uint8], sizes: npt.NDArray[np.int32]) -> bool:
+    """Return whether texts (none is null) are ASCII without blanks or controls, neither empty nor long."""
+    visible = bool(characters.min() > ord(" ") and characters.max() < 0x7F)  # noqa: PLR2004 - DEL
+    return visible and bool(sizes.min() > 0 and sizes.max() <= TEXT_BYTES_MAX)
 
 
 def tokens_of(values: pa.Array, key: bytes) -> pa.Array:
@@ -130,6 +139,8 @@ def value_of(token: str, key: bytes) -> str:
 
 def _batch_tokens(texts: pa.Array, key: bytes) -> pa.Array:
     """Return the tokens of canonical texts."""
+    if _all_plain(texts):
+        return _short_tokens(texts, key)  # the usual case, in a third of the time
     is_short = pc.match_substring_regex(texts, _SHORT_FORM)
     tokens = pa.nulls(len(texts), pa.string())
     for chosen, make in ((is_short, _short_tokens), (pc.invert(is_short), _long_tokens)):
@@ -152,8 +163,19 @@ _STARTS: Final = tuple(accumulate((w[0] * r[0] for w, r in zip(_WEIGHTS, _RADIXE
 """Rank of the first text of each length from 1; the last is the number of ranks."""
 _RANKS: Final = _STARTS[-1]
 
+_PLAIN_CHARS_MAX: Final = 12
+_IS_DIGIT: Final = np.zeros(256, dtype=np.bool_)
+_IS_DIGIT[np.frombuffer(_DIGITS.encode(), dtype=np.uint8)] = True
 _DIGIT_OF: Final = np.zeros(256, dtype=np.uint64)
 _DIGIT_OF[np.frombuffer(_DIGITS.encode(), dtype=np.uint8)] = np.arange(len(_DIGITS))
+
+
+def _all_plain(texts: pa.Array) -> bool:
+    """Return whether all canonical texts (none is empty) have the first, simpler short form."""
+    if len(texts) == 0 or texts.null_count:
+        return False
+    longest = np.diff(_bounds_of(texts)).max()
+    return bool(longest <= _PLAIN_CHARS_MAX and _IS_DIGIT[_characters_of(texts)].all())
 
 
 def _ranks_of(texts: pa.Array) -> _Words:
@@ -162,7 +184,8 @@ def _ranks_of(texts: pa.Array) -> _Words:
     ranks = np.empty(len(texts), dtype=np.uint64)
     for length in np.unique(lengths).tolist():
         chosen = lengths == length
-        characters = _characters_of(texts.filter(pa.array(chosen))).reshape(-1, length)
+        same = texts if chosen.all() else texts.filter(pa.array(chosen))
+        characters = _characters_of(same).reshape(-1, length)
         weights = np.array(_WEIGHTS[length - 1], dtype=np.uint64)
         ranks[chosen] = _DIGIT_OF[characters] @ weights + np.uint64(_STARTS[length - 1])
     return ranks
@@ -170,9 +193,17 @@ def _ranks_of(texts: pa.Array) -> _Words:
 
 def _characters_of(texts: pa.Array) -> npt.NDArray[np.uint8]:
     """Return the bytes of all texts, one after the other."""
-    _, offsets, data = texts.buffers()
-    bounds = np.frombuffer(offsets, dtype=np.int32)[texts.offset :]
-    return np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[len(texts)]]
+    _, _, data = texts.buffers()
+    if data is None or len(texts) == 0:
+        return np.empty(0, dtype=np.uint8)
+    bounds = _bounds_of(texts)
+    return np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]
+
+
+def _bounds_of(texts: pa.Array) -> npt.NDArray[np.int32]:
+    """Return where each text begins, and where the last ends; there is at least one."""
+    _, offsets, _ = texts.buffers()
+    return np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
 
 
 def _text_of(rank: int) -> str:

@@ -36,7 +36,13 @@ class Settings:
     engine_deadline_s: float = 10.0
     """Longest time for one pull of rows; a statistic's deadline is its release slot."""
     refusals_max: int = 200
-    """Refused requests of one address in ten seconds before its connections are closed unanswered."""
+    """Requests of one address in ten seconds that proved no caller, before it is closed unanswered."""
+    places: int = 64
+    """Requests for data that are answered at once; more are turned away before anything is charged."""
+    places_each: int = 32
+    """Of one client."""
+    trusted_fronts: int = 0
+    """Proxies in front of the gateway that append to ``X-Forwarded-For``; 0 believes no header."""
     device_interval_s: int = 5
     """Seconds a client waits between polls of the device grant (RFC 8628 section 3.2)."""
 
@@ -48,7 +54,7 @@ class Settings:
         for name in ("port", "metrics_port"):
             if not 0 <= getattr(self, name) <= PORT_MAX:
                 raise HomeInvalid(f"`{name}` is not a port")
-        for name in ("engine_memory_mb", "engine_threads", "engine_deadline_s", "refusals_max"):
+        for name in ("engine_memory_mb", "engine_threads", "engine_deadline_s", "refusals_max", "places"):
             if getattr(self, name) <= 0:
                 raise HomeInvalid(f"`{name}` must be more than 0")
 

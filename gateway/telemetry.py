@@ -30,6 +30,16 @@ _UNRECORDED = Counter(
     "gateway_unrecorded_replies_total", "503s because the ledger could not record.", registry=REGISTRY
 )
 
+_UNKNOWN_FIELDS = Counter(
+    "gateway_unknown_fields_total",
+    "Members of an upstream's rows that the document does not declare; dropped.",
+    ("dataset",),
+    registry=REGISTRY,
+)
+_UPSTREAM_FAILURES = Counter(
+    "gateway_upstream_failures_total", "Upstreams that did not answer well.", ("dataset",), registry=REGISTRY
+)
+
 
 def request_answered(route: str, status: int, seconds: float) -> None:
     """Count one reply."""
@@ -45,6 +55,16 @@ def reply_unrecorded() -> None:
 def connection_closed(cause: str) -> None:
     """Count one connection closed without a response."""
     _CLOSED.labels(cause).inc()
+
+
+def unknown_fields(dataset: str, count: int) -> None:
+    """Count members that were dropped because no column of the document has their name."""
+    _UNKNOWN_FIELDS.labels(dataset).inc(count)
+
+
+def upstream_failed(dataset: str) -> None:
+    """Count one failure of an upstream; where it was found stands in the log's ``chain``."""
+    _UPSTREAM_FAILURES.labels(dataset).inc()
 
 
 @dataclass(frozen=True, slots=True)

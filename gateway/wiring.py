@@ -2,7 +2,8 @@
 
     gateway.toml   settings              policies/   active sharing rules, one file a dataset
     keys/          private keys          ledger/     log.sqlite and head, the last signed checkpoint
-    data/          sources               run/        state that a restart voids
+    data/          sources               snapshots/  sources as questions read them, made again when lost
+    run/           state that a restart voids
 
 Everything is opened here in order and closed in reverse; what does not open stops the start.
 """
@@ -14,6 +15,7 @@ import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +29,8 @@ from gateway import flow, telemetry
 from gateway.clock import Clock, SystemClock
 from gateway.engines.duckdb import DuckDbEngine
 from gateway.engines.port import Engine
+from gateway.engines.router import EngineRouter
+from gateway.engines.upstream import UpstreamEngine
 from gateway.errors import Fault, HomeInvalid
 from gateway.keyring.keyring import Keyring
 from gateway.ledger.sqlite import SqliteLedger
@@ -43,6 +47,7 @@ from gateway.settings import FILE_NAME, Settings, load_settings, settings_text
 from gateway.steps.authenticate import Authenticate
 from gateway.steps.charge import MakeCharge
 from gateway.steps.decide import Decide
+from gateway.steps.place import Places
 from gateway.steps.plan import MakePlan, described
 from gateway.steps.protect import Protect, repeated
 from gateway.steps.record import Record
@@ -57,7 +62,7 @@ from gateway.web.api import Api, ServiceCall
 from gateway.web.open import open_endpoints
 from gateway.web.pages.render import render
 from gateway.web.routes import Service
-from gateway.web.transport import ClosingServer
+from gateway.web.transport import ClosingServer, raise_file_limit
 
 Result = TypeVar("Result")
 
@@ -163,11 +168,15 @@ async def opened(home: Path, *, settings: Settings | None = None) -> AsyncIterat
         stack.push_async_callback(ledger.close)
         volatile = Volatile.create(home / "run" / "volatile.sqlite")
         stack.callback(volatile.close)
-        engine = DuckDbEngine(
-            (home / settings.data).resolve(),
-            deadline_s=settings.engine_deadline_s,
-            memory_mb=settings.engine_memory_mb,
-            threads=settings.engine_threads,
+        engine = EngineRouter(
+            files=DuckDbEngine(
+                (home / settings.data).resolve(),
+                snapshots=home / "snapshots",
+                deadline_s=settings.engine_deadline_s,
+                memory_mb=settings.engine_memory_mb,
+                threads=settings.engine_threads,
+            ),
+            upstream=UpstreamEngine.create(deadline_s=settings.engine_deadline_s),
         )
         stack.push_async_callback(engine.close)
         known = await ledger.registry()
@@ -205,9 +214,12 @@ class Serving:
 async def serve(home: Path, *, on_ready: Callable[[Serving], None]) -> None:
     """Serve an installation until the task is cancelled or the process is told to stop."""
     telemetry.configure_log()
+    raise_file_limit()
     async with opened(home) as gateway, contextlib.AsyncExitStack() as stack:
         problems = await _sources_checked(gateway)
         api = _api(gateway)
+        await gateway.mark("start")
+        stack.push_async_callback(gateway.mark, "stop")  # the last entry: after the server has stopped
         runner = web.ServerRunner(ClosingServer(api.handle))
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -216,8 +228,6 @@ async def serve(home: Path, *, on_ready: Callable[[Serving], None]) -> None:
         await site.start()
         metrics = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
         stack.callback(metrics.close)
-        await gateway.mark("start")
-        stack.push_async_callback(gateway.mark, "stop")
         on_ready(
             Serving(
                 gateway=gateway,
@@ -249,11 +259,13 @@ async def _sources_checked(gateway: Gateway) -> tuple[str, ...]:
     problems: list[str] = []
     good: dict[DatasetId, Rules] = {}
     for name, rules in gateway.current.rules.items():
+        telemetry.log("source_preparing", dataset=name)
         found = await gateway.engine.check(rules.dataset)
         problems += [f"{name}: {sentence}" for sentence in found]
         if not found:
             good[name] = rules
     gateway.current.rules = good
+    await gateway.engine.retain(good.keys())
     return tuple(problems)
 
 
@@ -273,20 +285,25 @@ def _api(gateway: Gateway) -> Api:
     return Api(
         steps=_steps(gateway, authenticate),
         services=_services(gateway, authenticate),
-        open_endpoints=open_endpoints(documents=_documents(gateway), checkpoint=gateway.ledger.checkpoint),
+        open_endpoints=open_endpoints(
+            documents=_documents(gateway), checkpoint=gateway.ledger.checkpoint, ready=gateway.ledger.ready
+        ),
         volatile=gateway.volatile,
         nonce_secret=gateway.nonce_secret,
         clock=gateway.clock,
         refusals_max=gateway.settings.refusals_max,
+        trusted_fronts=gateway.settings.trusted_fronts,
     )
 
 
 def _steps(gateway: Gateway, authenticate: Authenticate) -> flow.Steps:
     """Return the eight steps of ``flow.py``, each with what it needs."""
+    settings = gateway.settings
     return flow.Steps(
         authenticate=authenticate,
         decide=Decide(lambda: gateway.current.rules, gateway.clock),
-        plan=MakePlan(gateway.keyring),
+        plan=MakePlan(gateway.keyring, ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")),
+        place=Places(total=settings.places, each=settings.places_each),
         describe=described,
         charge=MakeCharge(gateway.ledger),
         slot=Slot(gateway.clock),

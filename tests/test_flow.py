@@ -4,6 +4,7 @@ The ledger is the real one, in memory; the other steps are scripted. After each 
 looked at from outside.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from gateway.ledger.audit import verify_store
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.problems import PROBLEM_TYPES
 from gateway.steps.charge import MakeCharge
+from gateway.steps.place import Places
 from gateway.steps.record import Record
 from gateway.terms.charge import StoredAnswer
 from gateway.terms.entry import EntryKind
@@ -51,7 +53,7 @@ class FixedClock:
     def now(self) -> Any:
         return NOON
 
-    async def sleep_until(self, moment_ms: int) -> None:  # noqa: ARG002
+    async def sleep(self, seconds: float) -> None:  # noqa: ARG002
         raise AssertionError("nobody waits here")
 
 
@@ -86,6 +88,7 @@ class World:
             "authenticate": authenticate,
             "decide": lambda *_: a_permit(),
             "plan": lambda *_: a_statistic_plan(),
+            "place": Places(total=2, each=1),
             "describe": lambda *_: Reply(status=200, content_type="text/plain", body=b"price"),
             "charge": MakeCharge(self.ledger),
             "execute": execute,
@@ -93,6 +96,7 @@ class World:
             "repeat": lambda _q, _p, stored: Reply(status=200, content_type="text/plain", body=stored.answer),
             "record": Record(self.ledger, lambda _: None),
         } | overrides
+        named["plan"] = as_awaited(named["plan"])
         return flow.Steps(slot=slot, **{name: self._noted(name, step) for name, step in named.items()})
 
     def _noted(self, name: str, step: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,6 +120,13 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     ledger = opened(path, keyring)
     yield World(path, keyring, ledger)
     await ledger.close()
+
+
+def as_awaited(step: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    async def call(*arguments: Any) -> Any:
+        return step(*arguments)
+
+    return call
 
 
 def opened(path: Path, keyring: Keyring) -> SqliteLedger:
@@ -157,7 +168,7 @@ async def test_the_steps_run_in_order_and_the_reply_carries_its_receipt(world: W
     assert isinstance(outcome, Released)
     assert outcome.reply.body == SECRET
     assert world.calls == [
-        "authenticate", "decide", "plan", "charge", "slot", "execute", "protect", "slot-end", "record",
+        "authenticate", "decide", "plan", "place", "charge", "slot", "execute", "protect", "slot-end", "record",
     ]  # fmt: skip
     assert await world.kinds() == ["charge", "release"]
     assert json.loads(outcome.receipt.entry)["charge"] == 0
@@ -333,7 +344,7 @@ async def test_p5_after_the_charge_every_failure_looks_the_same(
         500,
         (),
         (
-            b'{"detail": "the request failed after it was accepted; what it cost stays charged", '
+            b'{"detail": "the request failed after it was accepted; a charge stays", '
             b'"instance": "urn:uuid:00000000-0000-4000-8000-000000000001", "status": 500, '
             b'"title": "The request failed", "type": "urn:problem:gateway:charged-failure"}'
         ),
@@ -383,3 +394,28 @@ def test_every_error_that_can_reach_a_caller_has_a_problem_type() -> None:
     assert leaves(GatewayError) - inside <= set(PROBLEM_TYPES)
     assert NotAuthenticated in PROBLEM_TYPES
     assert len({kind.slug for kind in PROBLEM_TYPES.values()}) == len(PROBLEM_TYPES)
+
+
+async def test_p2_who_finds_no_place_is_turned_away_before_anything_is_charged(world: World) -> None:
+    """Promise P2: load turns requests away, it does not burn budgets."""
+    waiting = asyncio.Event()
+
+    async def execute(*_: object) -> Any:
+        await waiting.wait()
+        return UnprotectedIntegers(values=((4711,),))
+
+    steps = world.steps(execute=execute)
+    first = asyncio.create_task(flow.serve(a_query(), steps))
+    while "execute" not in world.calls:
+        await asyncio.sleep(0.01)
+
+    second = await flow.serve(a_query(request_id="00000000-0000-4000-8000-000000000002"), steps)
+    waiting.set()
+
+    assert (second.reply.status, dict(second.reply.headers)) == (503, {"Retry-After": "2"})
+    assert isinstance(second, Released)
+    assert (await first).reply.status == 200
+    assert await world.spent() == a_statistic_plan().loss
+    assert (
+        await flow.serve(a_query(request_id="00000000-0000-4000-8000-000000000003"), steps)
+    ).reply.status == 200

@@ -33,14 +33,14 @@ HEIGHT = {room: len(SHELVES) - number for number, rooms in enumerate(SHELVES) fo
 
 # Default deny: a package that is not named here has no home anywhere.
 HOMES: dict[str, set[str]] = {
-    "aiohttp": {"web", "wiring", "client"},
+    "aiohttp": {"web", "wiring", "client", "engines"},
     "apsw": {"ledger"},
     "argon2": {"identity"},
     "click": {"cli"},
     "cryptography": {"identity", "keyring", "pseudonym", "jose", "transparency", "client"},
     "duckdb": {"engines"},
     "jinja2": {"web"},
-    "jwt": {"identity", "keyring", "client"},
+    "jwt": {"keyring", "client"},
     "numpy": {"pseudonym", "masking", "synthetic"},
     "opendp": {"privacy"},
     "orjson": {"delivery", "steps", "services"},
@@ -55,6 +55,7 @@ HOMES: dict[str, set[str]] = {
     "sqlglot": {"planning"},
     "structlog": {"telemetry"},
     "uvloop": {"wiring"},
+    "yarl": {"client"},
 }
 
 # Types that grant something, and the one room that may construct them.
@@ -63,6 +64,7 @@ CONSTRUCTORS: dict[str, str] = {
     "Permit": "policy",
     "Refusal": "policy",
     "RowsPlan": "planning",
+    "ProxyPlan": "planning",
     "StatisticPlan": "planning",
     "Charge": "ledger",
     "StoredAnswer": "ledger",

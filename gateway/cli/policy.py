@@ -2,11 +2,13 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from gateway.errors import Fault, RulesInvalid
+from gateway.policy.advise import Advice, advise
 from gateway.policy.load import load_rules
 
 
@@ -21,25 +23,35 @@ def policy() -> None:
 def check(paths: tuple[Path, ...], *, as_json: bool) -> None:
     """Check documents, or every document of a folder: line, column and what would be right.
 
-    Exit code 1 if any document would not load.
+    Advice says what a document leaves unsaid, and what cannot be asked because of it. Exit code 1 if
+    any document would not load, or permits nothing.
     """
     documents = [
         file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])
     ]
     faults: list[Fault] = []
+    advice: list[Advice] = []
     for file in documents:
+        text = file.read_bytes()
+        advice += advise(text, file=str(file))
         try:
-            rules = load_rules(file.read_bytes(), file=str(file))
+            rules = load_rules(text, file=str(file))
         except RulesInvalid as error:
             faults += error.faults
         else:
             if not as_json:
                 click.echo(f"{file}: ok, {rules.dataset.id} revision {rules.dataset.revision}")
     if as_json:
-        members = [{"file": f.file, "line": f.line, "column": f.column, "message": f.message} for f in faults]
-        click.echo(json.dumps({"documents": len(documents), "faults": members}, ensure_ascii=False))
+        outcome = {"documents": len(documents), "faults": _members(faults), "advice": _members(advice)}
+        click.echo(json.dumps(outcome, ensure_ascii=False))
     else:
         for fault in faults:
             click.echo(str(fault), err=True)
-    if faults or not documents:
+        for each in advice:
+            click.echo(f"{each}{'' if each.is_needed else ' (advice)'}", err=True)
+    if faults or not documents or any(each.is_needed for each in advice):
         sys.exit(1)
+
+
+def _members(found: Sequence[Fault | Advice]) -> list[dict[str, object]]:
+    return [{"file": f.file, "line": f.line, "column": f.column, "message": f.message} for f in found]

@@ -6,18 +6,25 @@ Nothing of the server is imported here, so a firm installs only the base distrib
 """
 
 from gateway.client.answer import Answer
+from gateway.client.failures import AnswerRefused, ClientFailure, GatewayUnreachable, ProfileInvalid
 from gateway.client.keys import ClientKey
 from gateway.client.login import Prompt
 from gateway.client.problem import GatewayProblem
+from gateway.client.profile import Profile
 from gateway.client.receipt import StoredReceipt, verify_file
 from gateway.client.session import Gateway
 from gateway.client.sync import SyncGateway
 
 __all__ = [
     "Answer",
+    "AnswerRefused",
+    "ClientFailure",
     "ClientKey",
     "Gateway",
     "GatewayProblem",
+    "GatewayUnreachable",
+    "Profile",
+    "ProfileInvalid",
     "Prompt",
     "StoredReceipt",
     "SyncGateway",

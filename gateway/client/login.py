@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
 
+from gateway.client.failures import AnswerRefused
 from gateway.client.keys import ClientKey
 from gateway.client.problem import GatewayProblem, problem_of
 from gateway.client.receipt import receipt_of
@@ -65,13 +66,14 @@ class Login:
         """
         asked = {"purpose": purpose} | ({} if hours is None else {"hours": str(hours)})
         device = await self._post("/oauth/device_authorization", **asked)
-        shown = prompt(
-            str(device["user_code"]), str(device["verification_uri"]), str(device.get("key_phrase", ""))
+        code, page, phrase, device_code = (
+            _text(device, name) for name in ("user_code", "verification_uri", "key_phrase", "device_code")
         )
+        shown = prompt(code, page, phrase)
         if shown is not None:
             await shown
         return await self._polled(
-            str(device["device_code"]),
+            device_code,
             interval_s=_seconds(device, "interval", default=5),
             wait_s=_seconds(device, "expires_in", default=300),
         )
@@ -104,9 +106,12 @@ class Login:
         if response.status >= 400:  # noqa: PLR2004  the first status that is a refusal
             receipt = receipt_of(response.headers, response.body)
             raise problem_of(response.status, response.content_type, response.body, receipt)
-        document = json.loads(response.body)
+        try:
+            document = json.loads(response.body)
+        except (ValueError, RecursionError):
+            document = None
         if not isinstance(document, dict):
-            raise ValueError("the token endpoint did not answer a JSON object")  # noqa: TRY004
+            raise AnswerRefused(f"`{path}` did not answer a JSON object")
         return document
 
     async def _sent(self, path: str, fields: Mapping[str, str]) -> Response:
@@ -141,7 +146,7 @@ def _token_of(document: Mapping[str, object]) -> Token:
     """Return the token of an answer; only DPoP tokens are taken, a thief could use any other."""
     text = document.get("access_token")
     if not isinstance(text, str) or str(document.get("token_type", "")).lower() != "dpop":
-        raise ValueError("the token endpoint did not give a DPoP-bound token")
+        raise AnswerRefused("the token endpoint did not give a DPoP-bound token")
     life_s = _seconds(document, "expires_in", default=0)
     return Token(
         text=text,
@@ -153,5 +158,12 @@ def _token_of(document: Mapping[str, object]) -> Token:
 def _seconds(document: Mapping[str, object], name: str, *, default: int) -> int:
     value = document.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= WAIT_MAX_S:
-        raise ValueError(f"`{name}` is not a number of seconds up to {WAIT_MAX_S}")
+        raise AnswerRefused(f"`{name}` is not a number of seconds up to {WAIT_MAX_S}")
+    return value
+
+
+def _text(document: Mapping[str, object], name: str) -> str:
+    value = document.get(name)
+    if not isinstance(value, str):
+        raise AnswerRefused(f"the answer to the login has no `{name}`")
     return value

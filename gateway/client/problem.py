@@ -7,13 +7,14 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from gateway.client.failures import ClientFailure
 from gateway.client.receipt import StoredReceipt
 
 STANDARD_MEMBERS: Final = frozenset({"type", "title", "status", "detail", "instance"})
 DETAIL_MAX: Final = 2_000
 
 
-class GatewayProblem(Exception):
+class GatewayProblem(ClientFailure):
     """A refusal or failure, in the gateway's own words; ``members`` is what it says beyond them."""
 
     def __init__(

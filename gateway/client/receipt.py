@@ -11,15 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from gateway.client.failures import AnswerRefused, ClientFailure
 from gateway.jose import base64url, base64url_decoded
 from gateway.transparency.proof import VerifiedReceipt, salt_of, verify_receipt
+from gateway.transparency.tree import ProofInvalid
 
 PROOF_HEADER: Final = "Gateway-Receipt"
 ENTRY_HEADER: Final = "Gateway-Entry"
 FILE_BYTES_MAX: Final = 256 * 1024 * 1024
+REFUSAL: Final = 400
 
 
-class ReceiptUnreadable(ValueError):
+class ReceiptUnreadable(ClientFailure, ValueError):
     """A receipt, or its file, is not what it must be."""
 
 
@@ -42,10 +45,14 @@ class StoredReceipt:
             proof=self.proof, entry=self.entry, body=self.body, salt=salt_of(self.proof), vkey=vkey
         )
 
+    @property
+    def place(self) -> dict[str, str]:
+        """Proof and entry as the receipt file spells them; small, and text only."""
+        return {"receipt": base64url(self.proof), "entry": base64url(self.entry)}
+
     def save(self, path: str | Path) -> None:
         """Write the receipt file; it holds the answer, so keep it as you keep the answer."""
-        parts = {"receipt": self.proof, "entry": self.entry, "body": self.body}
-        text = json.dumps({name: base64url(data) for name, data in parts.items()})
+        text = json.dumps({**self.place, "body": base64url(self.body)})
         Path(path).write_text(text, encoding="ascii")
 
     @classmethod
@@ -81,6 +88,40 @@ def receipt_of(headers: Mapping[str, str], body: bytes) -> StoredReceipt | None:
         return StoredReceipt(proof=base64url_decoded(proof), entry=base64url_decoded(entry), body=body)
     except ValueError as error:
         raise ReceiptUnreadable("the answer's receipt is not base64url") from error
+
+
+def require_receipt(
+    receipt: StoredReceipt | None, *, vkey: str, client: str, status: int, method: str
+) -> None:
+    """Make sure that an answer stands in the log of ``vkey`` as this client's, with this status.
+
+    A refusal may come without a receipt: the reply that could not be recorded says just that, and
+    a front may answer in the gateway's place. Neither holds data.
+
+    Raises:
+        AnswerRefused: Nothing proves that the gateway recorded what came; it must not be used.
+
+    """
+    if receipt is None:
+        if status < REFUSAL:
+            raise AnswerRefused("the answer came without a receipt, so nothing proves that it was recorded")
+        return
+    try:
+        verified = verify_receipt(
+            proof=receipt.proof,
+            entry=receipt.entry,
+            body=None if method == "HEAD" else receipt.body,  # which was recorded and not sent
+            salt=salt_of(receipt.proof),
+            vkey=vkey,
+        )
+    except ProofInvalid as error:
+        raise AnswerRefused(f"the answer's receipt does not verify: {error}") from error
+    facts = verified.entry.get("facts")
+    facts = facts if isinstance(facts, dict) else {}
+    if facts.get("status") != status:
+        raise AnswerRefused("the answer's receipt is of an answer with another status")
+    if status < REFUSAL and facts.get("client") != client:
+        raise AnswerRefused("the answer's receipt is of another client's answer")
 
 
 def verify_file(path: str | Path, vkey: str) -> VerifiedReceipt:

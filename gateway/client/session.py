@@ -3,7 +3,8 @@
 Every request carries a token bound to a key, and a fresh proof over this very request: method, URL,
 query string and body. Tokens are renewed before they expire; the server's nonce is learnt from
 its answers. A question that charges carries an idempotency key, so that asking again after a lost
-answer costs nothing. Nothing is kept on disk: tokens and proof key live as long as the session.
+answer costs nothing. With the log's key, no answer is given out whose receipt does not verify.
+Nothing is kept on disk: tokens and proof key live as long as the session.
 """
 
 import asyncio
@@ -16,18 +17,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from gateway.client.answer import Answer
+from gateway.client.failures import ProfileInvalid
 from gateway.client.keys import ClientKey
 from gateway.client.login import NONCE_HEADER, Login, Prompt, Token
 from gateway.client.problem import problem_of
-from gateway.client.receipt import receipt_of
+from gateway.client.receipt import REFUSAL, StoredReceipt, receipt_of, require_receipt
 from gateway.client.wire import Response, Wire
 
 Amount = Decimal | float | str
 """A number; text and Decimal keep every digit."""
 
+RESOURCE_METADATA: Final = "/.well-known/oauth-protected-resource"
+CURSOR_HEADER: Final = "Gateway-Next"
+JSON: Final = "application/json"
 ATTEMPTS: Final = 3
 """The request itself, once more with a nonce, once more with a new token."""
 
@@ -36,7 +41,8 @@ class Gateway:
     """The gateway as one client of one firm sees it.
 
     ``key`` is the key registered for the client. ``proof_key`` binds the tokens; a new one is made
-    for each session unless one is given (from another custody, for example).
+    for each session unless one is given (from another custody, for example). ``log_key`` is the log's
+    verifier key, got from somewhere else than the answers; with it every receipt is verified on arrival.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class Gateway:
         key: ClientKey,
         proof_key: ClientKey | None = None,
         issuer: str | None = None,
+        log_key: str | None = None,
         tls: ssl.SSLContext | None = None,
         timeout_s: float = 60.0,
     ) -> None:
@@ -56,6 +63,7 @@ class Gateway:
         self._key = key
         self._proof_key = proof_key or ClientKey.create()
         self._issuer = issuer
+        self._log_key = log_key
         self._tls = tls
         self._timeout_s = timeout_s
         self._purpose: str | None = None
@@ -78,6 +86,27 @@ class Gateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._wire.close()
+
+    async def published_log_key(self) -> str:
+        """Return the verifier key that the gateway says its log has; needs no login.
+
+        Compare it with the one that the operator published: what speaks for itself proves nothing.
+
+        Raises:
+            ProfileInvalid: This address is no gateway, or one that calls itself otherwise.
+
+        """
+        response = await self._wire.send("GET", RESOURCE_METADATA, message=lambda: ({"Accept": JSON}, b""))
+        try:
+            document = json.loads(response.body)
+            resource, vkey = str(document["resource"]), str(document["gateway_log_key"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ProfileInvalid(f"there is no data sharing gateway at {self._wire.origin}") from error
+        if resource != self._wire.origin:
+            raise ProfileInvalid(
+                f"the gateway at {self._wire.origin} calls itself {resource}; use that address"
+            )
+        return vkey
 
     async def login(self, purpose: str, on_prompt: Prompt, *, hours: int | None = None) -> str:
         """Have a person activate this client for a purpose, and return the assurance reached.
@@ -121,10 +150,24 @@ class Gateway:
         where: object = None,
         limit: int | None = None,
         cursor: str | None = None,
+        accept: str = JSON,
     ) -> Answer:
-        """Return rows with personal data treated; ``where`` speaks of what you see, not of raw values."""
+        """Return rows with personal data treated; ``where`` speaks of what you see, not of raw values.
+
+        ``accept`` picks the media type of the body: JSON (which ``frame`` needs), NDJSON or CSV.
+        """
         question = _given(select=select, where=where, limit=limit, cursor=cursor)
-        return await self._ask("POST", _path(dataset, "records"), question)
+        return await self._ask("POST", _path(dataset, "records"), question, {"Accept": accept})
+
+    async def proxy(self, dataset: str, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
+        """Return the rows of an upstream's own path with personal data treated.
+
+        ``path`` and ``params`` are the upstream's, as far as the dataset's description opens them; the
+        value for a cursor's parameter is ``next_cursor`` of an earlier answer.
+        """
+        query_string = urlencode(params or {}, quote_via=quote)
+        target = _path(dataset, "proxy") + "/" + path.removeprefix("/")
+        return await self._ask("GET", target, query_string=query_string)
 
     async def all_records(
         self,
@@ -133,16 +176,18 @@ class Gateway:
         select: list[str] | None = None,
         where: object = None,
         limit: int | None = None,
+        accept: str = JSON,
     ) -> AsyncIterator[Answer]:
         """Yield page after page of rows; ``limit`` is the size of a page."""
         cursor: str | None = None
         while True:
-            answer = await self.records(dataset, select=select, where=where, limit=limit, cursor=cursor)
+            answer = await self.records(
+                dataset, select=select, where=where, limit=limit, cursor=cursor, accept=accept
+            )
             yield answer
-            following = answer.document.get("next_cursor")
-            if not isinstance(following, str) or following == cursor:
+            if answer.next_cursor is None or answer.next_cursor == cursor:
                 return
-            cursor = following
+            cursor = answer.next_cursor
 
     async def query(
         self,
@@ -153,6 +198,7 @@ class Gateway:
         rho: Amount | None = None,
         margin: Amount | None = None,
         idempotency_key: str | None = None,
+        accept: str = JSON,
     ) -> Answer:
         """Return a statistic with noise: pay ``epsilon`` or ``rho``, or ask for a ``margin`` at 95 %.
 
@@ -161,7 +207,8 @@ class Gateway:
         """
         question = _given(sql=sql, epsilon=epsilon, rho=rho, margin=margin)
         key = idempotency_key or str(uuid.uuid4())
-        return await self._ask("POST", _path(dataset, "query"), question, {"Idempotency-Key": key})
+        headers = {"Idempotency-Key": key, "Accept": accept}
+        return await self._ask("POST", _path(dataset, "query"), question, headers)
 
     async def plan(self, dataset: str, **question: object) -> Answer:
         """Return what a question would cost and how well it would be answered; touches no data.
@@ -187,13 +234,43 @@ class Gateway:
 
         """
         body = b"" if question is None else json.dumps(question, default=_number).encode()
-        response = await self._signed(method, path, query_string, body, headers or {})
-        receipt = receipt_of(response.headers, response.body)
-        if response.status >= 400:  # noqa: PLR2004  the first status that is a refusal
+        response, receipt = await self._proved(method, path, query_string, body, headers or {})
+        if response.status >= REFUSAL:
             raise problem_of(response.status, response.content_type, response.body, receipt)
         return Answer(
-            status=response.status, content_type=response.content_type, body=response.body, receipt=receipt
+            status=response.status,
+            content_type=response.content_type,
+            body=response.body,
+            receipt=receipt,
+            next_cursor=response.headers.get(CURSOR_HEADER),
         )
+
+    async def forward(
+        self, method: str, path: str, *, query_string: str, body: bytes, headers: Mapping[str, str]
+    ) -> Response:
+        """Return the gateway's answer, whatever its status, to a request that some other program made.
+
+        A request that charges must carry an ``Idempotency-Key``: a lost connection is tried again.
+
+        Raises:
+            GatewayProblem: The gateway gives no token.
+            AnswerRefused: The answer's receipt does not verify.
+
+        """
+        response, _ = await self._proved(method, path, query_string, body, headers)
+        return response
+
+    async def _proved(
+        self, method: str, path: str, query_string: str, body: bytes, headers: Mapping[str, str]
+    ) -> tuple[Response, StoredReceipt | None]:
+        """Return the answer to one signed request, its receipt verified where the log's key is known."""
+        response = await self._signed(method, path, query_string, body, headers)
+        receipt = receipt_of(response.headers, response.body)
+        if self._log_key is not None:
+            require_receipt(
+                receipt, vkey=self._log_key, client=self.client, status=response.status, method=method
+            )
+        return response, receipt
 
     async def _signed(
         self, method: str, path: str, query_string: str, body: bytes, extra: Mapping[str, str]
@@ -213,8 +290,8 @@ class Gateway:
                     query_string=query_string,
                     body=body,
                 )
-                content = {"Content-Type": "application/json"} if body else {}
-                own = {"Accept": "application/json", "Authorization": f"DPoP {token.text}", "DPoP": proof}
+                content = {"Content-Type": JSON} if body else {}
+                own = {"Accept": JSON, "Authorization": f"DPoP {token.text}", "DPoP": proof}
                 return own | content | dict(extra), body
 
             response = await self._wire.send(method, target, message=message)

@@ -1,10 +1,14 @@
 """Bytes to the gateway and back, within bounds: size, seconds, no redirects, no plain HTTP but to loopback.
 
+What is sent is what was signed: a target is never normalised. Proxies, cookies and passwords of the
+environment are not used.
+
 A lost connection is tried once more: every request is either read-only or carries an idempotency key,
 so a second try cannot cost twice. Knows nothing of tokens.
 """
 
 import ipaddress
+import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,9 +16,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
+
+from gateway.client.failures import ClientFailure, GatewayUnreachable
 
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024
+CONNECT_S: Final = 10
 TRIES: Final = 2
+_TARGET: Final = re.compile(r"/[\x21\x22\x24-\x7e]*")  # visible ASCII without `#`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +39,7 @@ class Response:
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-class ResponseTooLarge(Exception):
+class ResponseTooLarge(ClientFailure):
     """The answer is larger than the client takes."""
 
 
@@ -60,6 +69,25 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+class ConnectionLost(aiohttp.ClientError):
+    """The connection ended before the answer began."""
+
+
+async def _sent_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request and, if its connection is lost, keep aiohttp from sending the same again by itself.
+
+    SECURITY: a proof serves once; sent again, it is a replay to the gateway. ``Wire.send`` makes a new one.
+    """
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise  # nothing was sent
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        raise ConnectionLost from error
+
+
 class Wire:
     """One connection pool to one origin."""
 
@@ -68,7 +96,8 @@ class Wire:
         self.origin = checked_origin(origin)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=True if tls is None else tls, limit=8),
-            timeout=aiohttp.ClientTimeout(total=timeout_s, connect=10),
+            timeout=aiohttp.ClientTimeout(total=timeout_s, connect=CONNECT_S),
+            middlewares=(_sent_once,),
             cookie_jar=aiohttp.DummyCookieJar(),  # nothing ambient: each request stands for itself
             trust_env=False,
         )
@@ -82,22 +111,26 @@ class Wire:
         """Return the answer to ``message``, which is made anew for each try: a proof serves once.
 
         Raises:
-            aiohttp.ClientError: The gateway cannot be reached.
+            GatewayUnreachable: No complete answer came; it says why.
             ResponseTooLarge: The answer passes the client's bound.
 
         """
+        if _TARGET.fullmatch(path) is None:
+            raise ValueError("a path begins with `/` and is percent-encoded")
         for left in reversed(range(TRIES)):
             try:
                 return await self._once(method, path, *message())
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            except (ConnectionLost, aiohttp.ClientPayloadError, aiohttp.ClientOSError) as error:
                 if not left:
-                    raise
+                    raise GatewayUnreachable(f"{self.origin} cannot be reached: {_why(error)}") from error
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise GatewayUnreachable(f"{self.origin} cannot be reached: {_why(error)}") from error
         raise AssertionError("unreachable: the last try returns or raises")
 
     async def _once(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
         async with self._session.request(
             method,
-            self.origin + path,
+            URL(self.origin + path, encoded=True),  # SECURITY: the proof is over these very characters
             data=body or None,
             headers=headers,
             allow_redirects=False,  # SECURITY: a proof is over this URL and a token is for this origin
@@ -108,3 +141,18 @@ class Wire:
                 if len(received) > BODY_BYTES_MAX:
                     raise ResponseTooLarge(f"more than {BODY_BYTES_MAX} bytes")
             return Response(status=response.status, headers=response.headers.copy(), body=bytes(received))
+
+
+def _why(error: Exception) -> str:
+    """Return what a person can do something about."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+            return "its certificate is not accepted; name your authority's file in SSL_CERT_FILE"
+        case aiohttp.ClientConnectorDNSError():
+            return "no host of that name is known here"
+        case aiohttp.ClientOSError() if isinstance(error.__cause__, ConnectionRefusedError):
+            return "nothing listens there; is the address right, and does the gateway run?"
+        case TimeoutError():
+            return "no answer in time"
+        case _:
+            return "the connection was lost"

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 ROWS_AT_ONCE: Final = 1 << 15
+_ESCAPED: Final = bytes(range(0x20)) + b'"\\'
 _MUST_ESCAPE: Final = r'["\\\x00-\x1f]'
 
 
@@ -57,20 +58,31 @@ def written(values: pa.Array) -> pa.Array:
 
 def _texts(values: pa.Array) -> pa.Array:
     if pa.types.is_string(values.type):
-        return _quoted(values).fill_null("null")
-    texts = written(values)
-    if pa.types.is_date32(values.type):
-        texts = pc.binary_join_element_wise('"', texts, '"', "")
-    return texts.fill_null("null")
+        texts = _quoted(values)
+    elif pa.types.is_date32(values.type):
+        texts = pc.binary_join_element_wise('"', written(values), '"', "")
+    else:
+        texts = written(values)
+    return texts.fill_null("null") if texts.null_count else texts
 
 
 def _quoted(texts: pa.Array) -> pa.Array:
     quoted = pc.binary_join_element_wise('"', texts, '"', "")
-    special = pc.match_substring_regex(texts, _MUST_ESCAPE).fill_null(False)  # noqa: FBT003 - Arrow's signature
-    if not pc.any(special).as_py():
+    if not _may_need_escapes(texts):
         return quoted
+    special = pc.match_substring_regex(texts, _MUST_ESCAPE).fill_null(False)  # noqa: FBT003 - Arrow's signature
     escaped = [orjson.dumps(text).decode() for text in texts.filter(special).to_pylist()]
     return pc.replace_with_mask(quoted, special, pa.array(escaped, pa.string()))
+
+
+def _may_need_escapes(texts: pa.Array) -> bool:
+    """Return whether any byte behind the texts must be escaped: nearly never, and one look tells."""
+    _, offsets, data = texts.buffers()
+    if data is None:
+        return False
+    bounds = memoryview(offsets).cast("i")
+    behind = bytes(memoryview(data)[bounds[texts.offset] : bounds[texts.offset + len(texts)]])
+    return len(behind.translate(None, _ESCAPED)) < len(behind)
 
 
 def _exact(value: object) -> object:

@@ -5,10 +5,12 @@
 * A failure is ``EngineFailed`` in constant words: it tells nothing of the data (promise P5).
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 from gateway.terms.dataset import Dataset
 from gateway.terms.frame import UnprotectedFrame
+from gateway.terms.identifiers import DatasetId
 from gateway.terms.plan import Plan
 
 
@@ -24,7 +26,13 @@ class Engine(Protocol):
         """
 
     async def check(self, dataset: Dataset) -> tuple[str, ...]:
-        """Return one sentence for each reason why the dataset cannot be served, for its owner."""
+        """Make ready what questions need; return one sentence for each reason why that cannot be.
+
+        For the owner, and before the dataset is served: a large source takes a while.
+        """
+
+    async def retain(self, datasets: Collection[DatasetId]) -> None:
+        """Let go of what was made ready for any other dataset, now or at an earlier start."""
 
     async def close(self) -> None:
         """Stop what runs and let go of the data."""

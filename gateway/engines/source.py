@@ -7,14 +7,18 @@ scheme, and what it resolves to (symbolic links followed) lies inside the data f
 import codecs
 import csv
 import io
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gateway.errors import EngineFailed
-from gateway.terms.dataset import Source
+from gateway.terms.dataset import Source, SourceFormat
 
 HEADER_BYTES_MAX = 1 << 20
+MEMBERS: Final = "*.parquet"
+"""What of a folder is its source."""
 PATTERN_CHARACTERS = frozenset("*?[]{}\\\0")
 """DuckDB reads these in a path as a glob; none of them is in the name of a source."""
 
@@ -27,6 +31,8 @@ class Stamp:
     inode: int
     bytes: int
     modified_ns: int
+    within: tuple[tuple[str, "Stamp"], ...] = ()
+    """Of a folder: its Parquet files by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +44,7 @@ class StoredColumn:
 
 
 def resolve(data_folder: Path, source: Source) -> Path:
-    """Return the file of a source, every symbolic link followed.
+    """Return the file of a source, or the folder of a Parquet one, every symbolic link followed.
 
     Raises:
         EngineFailed: The path leaves the data folder, is a pattern, or there is no file. The
@@ -54,22 +60,41 @@ def resolve(data_folder: Path, source: Source) -> Path:
         raise EngineFailed(f"the source `{source.path}` does not exist") from error
     if not path.is_relative_to(data_folder.resolve()) or PATTERN_CHARACTERS & set(str(path)):
         raise EngineFailed(f"the source `{source.path}` is not a plain path below the data folder")
-    if not path.is_file():
+    if not path.is_file() and not (path.is_dir() and source.format is SourceFormat.PARQUET):
         raise EngineFailed(f"the source `{source.path}` is not a file")
     return path
 
 
 def stamp(path: Path) -> Stamp:
-    """Return a file's present state."""
+    """Return the present state of a file, or of a folder and the Parquet files in it."""
     state = path.stat()
-    return Stamp(state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+    files = sorted(path.glob(MEMBERS)) if stat.S_ISDIR(state.st_mode) else []
+    within = tuple((file.name, stamp(file)) for file in files)
+    return Stamp(state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, within)
 
 
 def csv_header(path: Path, delimiter: str) -> tuple[str, ...]:
     """Return the names in the first line of a CSV (RFC 4180, UTF-8 with or without a mark).
 
     Raises:
-        EngineFailed: There is no readable header, or a name stands in it twice.
+        EngineFailed: There is no readable header, or a name in it is empty or stands there twice.
+
+    """
+    names = header_fields(path, delimiter)
+    if not names:
+        raise EngineFailed("the source has no header")
+    if "" in names:
+        raise EngineFailed(f"column {names.index('') + 1} of the source's header has no name")
+    if twice := _twice(names):
+        raise EngineFailed(f"the source has the column `{twice}` twice")
+    return names
+
+
+def header_fields(path: Path, delimiter: str) -> tuple[str, ...]:
+    """Return the fields of the first line, whatever they are.
+
+    Raises:
+        EngineFailed: The first line is not one of a CSV.
 
     """
     try:
@@ -83,10 +108,6 @@ def csv_header(path: Path, delimiter: str) -> tuple[str, ...]:
     except (OSError, ValueError, TypeError, csv.Error):
         # SECURITY: not chained, a decoding error holds the file's bytes.
         raise EngineFailed("the first line of the source is not a header in the declared format") from None
-    if not names:
-        raise EngineFailed("the source has no header")
-    if twice := _twice(names):
-        raise EngineFailed(f"the source has the column `{twice}` twice")
     return names
 
 

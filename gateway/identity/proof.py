@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, NoReturn
+from typing import Final, NoReturn, cast
 
 from gateway import jose
 from gateway.errors import NotAuthenticated, ProofNonceRequired, ProofRefused
@@ -89,13 +89,14 @@ class _Authentic:
 @refusing_all_else
 def _authentic(proof: str) -> _Authentic:
     parsed = parse(proof, types=_TYPES, size_max=PROOF_BYTES_MAX, embedded_key=True)
+    jwk = cast("jose.Jwk", parsed.header["jwk"])  # an object, as the parser saw; of texts, as key_of sees
     try:
-        key = jose.key_of(parsed.header["jwk"])
+        key = jose.key_of(jwk)
     except ValueError:
         raise NotAuthenticated(cause="key") from None
     verify_signature(parsed, key)
     issued, jti = claim.seconds_of(parsed.claims, "iat"), claim.token_id_of(parsed.claims)
-    return _Authentic(parsed.claims, jose.jwk_of(key), issued, jti)
+    return _Authentic(parsed.claims, jose.required_of(jwk), issued, jti)
 
 
 def _check_request(claims: claim.Claims, *, method: str, url: str) -> None:

@@ -1,9 +1,10 @@
-"""One signed text (JWS compact, RFC 7515) read strictly, before a JOSE library sees it.
+"""One signed text (JWS compact, RFC 7515) read strictly, and its signature verified.
 
 A text has one spelling: three canonical base64url segments, ASCII, bounded in size and depth; JSON
 without duplicate names, floats, NaN or large integers; no header but ``typ alg kid`` and, in proofs,
 ``jwk``. That shuts out ``crit b64 zip enc jku x5u x5c p2c`` and whatever is invented next (RFC 8725).
-``verify_signature`` then has PyJWT check the one algorithm that the key's type allows.
+``verify_signature`` then checks the one algorithm that the key's type allows, over the very bytes
+that were parsed; no JOSE library parses them a second time, its own way.
 
 Not promised: one signature a text. ECDSA has two (s and n - s), so what serves once is named by
 its ``jti``, never by a hash of the text.
@@ -15,8 +16,10 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Final, NoReturn, ParamSpec, TypeVar
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from jwt import PyJWS
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway import jose
 from gateway.errors import NotAuthenticated
@@ -31,7 +34,7 @@ ALGORITHMS: Final = frozenset({"ES256", "EdDSA"})
 NO_TYPE: Final = ""
 """Stands among ``types`` for a header without ``typ``."""
 
-_JWS: Final = PyJWS(algorithms=sorted(ALGORITHMS))
+_ES256: Final = ec.ECDSA(SHA256())
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -43,6 +46,8 @@ class Parsed:
     text: str = field(repr=False)
     header: Mapping[str, object] = field(repr=False)
     claims: Mapping[str, object] = field(repr=False)
+    signature: bytes = field(repr=False)
+    """Of ``SIGNATURE_BYTES``, as it came."""
 
     @property
     def algorithm(self) -> str:
@@ -92,7 +97,7 @@ def parse(text: str, *, types: frozenset[str], size_max: int, embedded_key: bool
         refuse("signature-length")
     header, claims = _object(header_bytes), _object(claims_bytes)
     _check_header(header, types, embedded_key=embedded_key)
-    return Parsed(text, header, claims)
+    return Parsed(text, header, claims, signature)
 
 
 def verify_signature(parsed: Parsed, key: jose.PublicKey) -> None:
@@ -102,19 +107,32 @@ def verify_signature(parsed: Parsed, key: jose.PublicKey) -> None:
         NotAuthenticated: It did not, or the header names another algorithm.
 
     """
-    match key:
-        case ed25519.Ed25519PublicKey():
-            algorithm = "EdDSA"
-        case ec.EllipticCurvePublicKey() if isinstance(key.curve, ec.SECP256R1):
-            algorithm = "ES256"
-        case _:
-            refuse("key-kind")
+    signed = parsed.text.rpartition(".")[0].encode("ascii")
+    try:
+        match key:
+            case ed25519.Ed25519PublicKey():
+                _check_algorithm(parsed, "EdDSA")
+                key.verify(parsed.signature, signed)
+            case ec.EllipticCurvePublicKey() if isinstance(key.curve, ec.SECP256R1):
+                _check_algorithm(parsed, "ES256")
+                key.verify(_der_of(parsed.signature), signed, _ES256)
+            case _:
+                refuse("key-kind")
+    except InvalidSignature:
+        refuse("signature")
+
+
+def _check_algorithm(parsed: Parsed, algorithm: str) -> None:
     if parsed.algorithm != algorithm:
         refuse("algorithm-not-the-keys")
-    try:
-        _JWS.decode_complete(parsed.text, key, algorithms=[algorithm])
-    except Exception:  # noqa: BLE001  # PyJWT's family is not closed: some inputs raise others
-        raise NotAuthenticated(cause="signature") from None
+
+
+def _der_of(signature: bytes) -> bytes:
+    """Return ``r`` and ``s`` (RFC 7518 section 3.4) as ASN.1; OpenSSL checks their range."""
+    half = SIGNATURE_BYTES // 2
+    return encode_dss_signature(
+        int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
+    )
 
 
 def _check_header(header: Mapping[str, object], types: frozenset[str], *, embedded_key: bool) -> None:
@@ -144,14 +162,8 @@ def _decoded(segment: str) -> bytes:
 
 def _object(data: bytes) -> dict[str, object]:
     try:
-        # Decoded here: json.loads would guess UTF-16 and skip a byte-order mark.
-        value = json.loads(
-            data.decode("ascii"),
-            object_pairs_hook=_unique,
-            parse_int=_integer,
-            parse_float=_no_float,
-            parse_constant=_no_float,
-        )
+        # Decoded here: json.loads of bytes would guess UTF-16 and skip a byte-order mark.
+        value = _DECODER.decode(data.decode("ascii"))
     except (ValueError, RecursionError):
         refuse("not-json")
     if not isinstance(value, dict):
@@ -179,20 +191,23 @@ def _no_float(_: str) -> NoReturn:
 
 def _check_content(value: object, depth_left: int) -> None:
     """Refuse depth, and texts that are not printable ASCII (escapes can hide NUL or half a surrogate)."""
-    match value:
-        case dict() | list() if depth_left == 0:
-            refuse("too-deep")
-        case dict():
-            for name, member in value.items():
-                _check_content(name, depth_left - 1)
-                _check_content(member, depth_left - 1)
-        case list():
-            for member in value:
-                _check_content(member, depth_left - 1)
-        case str() if not (value.isascii() and value.isprintable()):
+    if isinstance(value, str):  # first, because it is the most frequent: each request is read here twice
+        if not (value.isascii() and value.isprintable()):
             refuse("text-not-printable-ascii")
-        case _:
-            pass
+    elif isinstance(value, dict | list):
+        if depth_left == 0:
+            refuse("too-deep")
+        for member in value:
+            _check_content(member, depth_left - 1)
+        if isinstance(value, dict):
+            for member in value.values():
+                _check_content(member, depth_left - 1)
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_integer, parse_float=_no_float, parse_constant=_no_float
+)
+"""Made once: ``json.loads`` with hooks makes one at every call."""
 
 
 def refuse(cause: str) -> NoReturn:

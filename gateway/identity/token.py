@@ -6,8 +6,10 @@ most), and its ``acr`` must be what its ``amr`` and ``auth_time`` earned when it
 it is worth now is derived again. Revocation is not here: ``registry.standing`` walks the chain.
 """
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -22,6 +24,8 @@ TOKEN_TYPE: Final = "at+jwt"  # noqa: S105  # a media type
 TOKEN_BYTES_MAX: Final = 4096
 LIFETIME_S: Final = 300
 LIFETIME_MAX_S: Final = 900
+TOKENS_MAX: Final = 4096
+"""Tokens kept after they were verified once: about 8 MB."""
 _TYPES: Final = frozenset({TOKEN_TYPE, f"application/{TOKEN_TYPE}"})
 
 
@@ -97,9 +101,54 @@ def claims_document(claims: AccessClaims) -> dict[str, object]:
     return document if signed_in is None else document | {"auth_time": int(signed_in.timestamp())}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    """A token that was signed by ``key`` and says ``claims``, with the assurance it was issued with."""
+
+    claims: AccessClaims
+    kid: str
+    key: jose.PublicKey
+
+
+class SeenTokens:
+    """Tokens whose signature and form held, so that a token of five minutes is not verified anew each time.
+
+    SECURITY: what is kept is what no later moment can change: that one key signed exactly this text,
+    and what the text says. Kept under the SHA-256 of the whole text, of which there is one spelling
+    (``strict.parse``; another signature over the same claims is another text and is verified itself).
+    Only successes are kept. Time, issuer, audience, whether the key is still ours, what the sign-in
+    is worth by now and the registry's chain are looked at for every request, as without it.
+
+    Owner of the state: the one thread that verifies requests. At most ``TOKENS_MAX``, oldest out first.
+    """
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[bytes, _Signed] = OrderedDict()
+
+    def get(self, name: bytes) -> _Signed | None:
+        found = self._seen.get(name)
+        if found is not None:
+            self._seen.move_to_end(name)
+        return found
+
+    def put(self, name: bytes, signed: _Signed) -> None:
+        self._seen[name] = signed
+        if len(self._seen) > TOKENS_MAX:
+            self._seen.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+
 @refusing_all_else
 def verify_token(
-    token: str, *, keys: Mapping[str, jose.PublicKey], issuer: str, audience: str, now: datetime
+    token: str,
+    *,
+    keys: Mapping[str, jose.PublicKey],
+    issuer: str,
+    audience: str,
+    now: datetime,
+    seen: SeenTokens | None = None,
 ) -> AccessClaims:
     """Return the claims of a token that one of ``keys`` (by ``kid``) signed and that holds now.
 
@@ -109,27 +158,44 @@ def verify_token(
         NotAuthenticated: Anything else; ``cause`` names the first check that failed.
 
     """
-    parsed = parse(token, types=_TYPES, size_max=TOKEN_BYTES_MAX)
-    kid = parsed.header.get("kid")
-    key = keys.get(kid) if isinstance(kid, str) else None
-    if key is None:
-        refuse("key-unknown")
-    verify_signature(parsed, key)
-    found = _claims(parsed.claims, now)
+    name = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+    signed = None if seen is None else seen.get(name)
+    if signed is None or keys.get(signed.kid) is not signed.key:  # a key that was taken away ends its tokens
+        signed = _signed(token, keys)
+        if seen is not None:
+            seen.put(name, signed)
+    found = signed.claims
+    _check_times(found, now.timestamp())
     if found.issuer != issuer:
         refuse("issuer")
     if found.audience != audience:
         refuse("audience")
-    return found
+    # Never before it was issued: another machine's clock may be a little ahead.
+    at = max(found.issued_at, now)
+    assurance = assurance_at(found.methods, authenticated_at=found.authenticated_at, at=at)
+    return found if assurance is found.assurance else replace(found, assurance=assurance)
 
 
-def _claims(claims: claim.Claims, now: datetime) -> AccessClaims:
+def _signed(token: str, keys: Mapping[str, jose.PublicKey]) -> _Signed:
+    """Return what a token says and who signed it, whenever that was."""
+    parsed = parse(token, types=_TYPES, size_max=TOKEN_BYTES_MAX)
+    kid = parsed.header.get("kid")
+    key = keys.get(kid) if isinstance(kid, str) else None
+    if key is None or not isinstance(kid, str):
+        refuse("key-unknown")
+    verify_signature(parsed, key)
+    return _Signed(claims=_claims(parsed.claims), kid=kid, key=key)
+
+
+def _claims(claims: claim.Claims) -> AccessClaims:
     issued, expires = claim.seconds_of(claims, "iat"), claim.seconds_of(claims, "exp")
-    _check_times(issued, expires, now.timestamp())
+    if not 0 < expires - issued <= LIFETIME_MAX_S:
+        refuse("lifetime")
     methods = claim.texts_of(claims, "amr")
     signed_in = claim.moment(claim.seconds_of(claims, "auth_time")) if "auth_time" in claims else None
     issued_at = claim.moment(issued)
-    if claims.get("acr") != assurance_at(methods, authenticated_at=signed_in, at=issued_at).acr:
+    earned = assurance_at(methods, authenticated_at=signed_in, at=issued_at)
+    if claims.get("acr") != earned.acr:
         refuse("assurance-not-earned")
     client, subject = ClientId(claim.text_of(claims, "client_id")), claim.text_of(claims, "sub")
     binding = claims.get("cnf")
@@ -149,8 +215,7 @@ def _claims(claims: claim.Claims, now: datetime) -> AccessClaims:
             token_id=claim.token_id_of(claims),
             issued_at=issued_at,
             expires_at=claim.moment(expires),
-            # Never before it was issued: another machine's clock may be a little ahead.
-            assurance=assurance_at(methods, authenticated_at=signed_in, at=max(issued_at, now)),
+            assurance=earned,
             methods=methods,
             authenticated_at=signed_in,
             operator=None if subject == client else OperatorId(subject),
@@ -159,10 +224,8 @@ def _claims(claims: claim.Claims, now: datetime) -> AccessClaims:
         refuse("claims-inconsistent")
 
 
-def _check_times(issued: int, expires: int, now_s: float) -> None:
-    if not 0 < expires - issued <= LIFETIME_MAX_S:
-        refuse("lifetime")
-    if issued > now_s + claim.FUTURE_MAX_S:
+def _check_times(found: AccessClaims, now_s: float) -> None:
+    if found.issued_at.timestamp() > now_s + claim.FUTURE_MAX_S:
         refuse("issued-in-the-future")
-    if expires <= now_s:
+    if found.expires_at.timestamp() <= now_s:
         refuse("expired")

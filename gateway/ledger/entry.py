@@ -175,8 +175,10 @@ def _committed(
     private: Mapping[str, bytes], random_bytes: RandomBytes, seal: Seal
 ) -> tuple[dict[str, str], tuple[tuple[str, bytes], ...]]:
     commitments, openings = {}, []
-    for name, value in private.items():
-        salt = random_bytes(SALT_BYTES)
+    # All salts in one draw: each call of the system's random source lets another thread cut in.
+    salts = random_bytes(SALT_BYTES * len(private))
+    for place, (name, value) in enumerate(private.items()):
+        salt = salts[SALT_BYTES * place : SALT_BYTES * (place + 1)]
         try:
             commitments[name] = commitment(name, salt, value)
         except ValueError as error:
@@ -187,23 +189,20 @@ def _committed(
 
 def _check_fact(name: str, fact: object) -> None:
     """SECURITY: the message names the fact, never its value."""
-    texts: tuple[object, ...]
-    match fact:
-        case bool() | int():
-            texts = ()
-        case str():
-            texts = (fact,)
-        case tuple():
-            texts = fact
-        case Mapping():
-            texts = tuple(fact)
-            if not all(isinstance(number, int) for number in fact.values()):
-                raise EntryRefused(f"fact `{name}` counts something that is no number")
-        case _:
-            raise EntryRefused(f"fact `{name}` is of no type that a fact has")
+    texts: tuple[object, ...] = ()
+    if isinstance(fact, str):
+        texts = (fact,)
+    elif isinstance(fact, tuple):
+        texts = fact
+    elif isinstance(fact, Mapping):
+        texts = tuple(fact)
+        if not all(isinstance(number, int) for number in fact.values()):
+            raise EntryRefused(f"fact `{name}` counts something that is no number")
+    elif not isinstance(fact, int):
+        raise EntryRefused(f"fact `{name}` is of no type that a fact has")
     if _NAME.fullmatch(name) is None:
         raise EntryRefused("a fact's name is printable ASCII without blanks")
-    if not all(isinstance(text, str) and _FACT.fullmatch(text) for text in texts):
+    if not all([isinstance(text, str) and _FACT.fullmatch(text) for text in texts]):  # noqa: C419 -- faster
         raise EntryRefused(f"fact `{name}` is not printable ASCII of at most {FACT_CHARACTERS_MAX}")
 
 

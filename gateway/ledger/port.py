@@ -65,5 +65,13 @@ class Ledger(Protocol):
     async def checkpoint(self) -> bytes:
         """Return the signed note of the newest durable tree."""
 
+    async def ready(self) -> None:
+        """Return if the ledger can record at this moment.
+
+        Raises:
+            LedgerUnavailable: It cannot.
+
+        """
+
     async def close(self) -> None:
         """Finish what waits and let the store go."""

@@ -9,10 +9,12 @@ LedgerUnavailable; after a failure that leaves the store's state unknown the seq
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -33,7 +35,7 @@ from gateway.transparency.proof import (
     sign_checkpoint,
     verify_checkpoint,
 )
-from gateway.transparency.tree import ProofInvalid
+from gateway.transparency.tree import ProofInvalid, inclusion_path
 
 BATCH_MAX: Final = 256
 WAITING_MAX: Final = 8192
@@ -85,6 +87,8 @@ class Sequencer:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = False
         self._dead = False
+        self.recording = True
+        """Whether the last transaction was written."""
         self._note = b""
         self._thread = threading.Thread(target=self._run, name="ledger-sequencer", daemon=True)
 
@@ -171,11 +175,11 @@ class Sequencer:
         except Exception as error:  # noqa: BLE001 -- whatever it is, nothing may be sent
             if _is_fatal(error):
                 self._die()
+            self.recording = False
             return _unavailable(jobs, error)
+        self.recording = True
         try:
             return self._finished(outcomes)
-        except OSError as error:  # the head file: written anew after the next commit
-            return _unavailable(jobs, error)
         except Exception as error:  # noqa: BLE001 -- durable, but not provable
             self._die()
             return _unavailable(jobs, error)
@@ -192,22 +196,30 @@ class Sequencer:
         """Sign the new head, put proofs to the entries, and look up what is only read."""
         if any(isinstance(outcome, Logged | Charged) for outcome in outcomes):
             self._sign()
-        edge = self._store.tiles.edge() if any(isinstance(outcome, Logged) for outcome in outcomes) else ()
+        path_to = self._paths() if any(isinstance(outcome, Logged) for outcome in outcomes) else None
         finished: list[object] = []
         for outcome in outcomes:
             match outcome:
                 case Logged():
-                    finished.append(self._receipt(outcome, edge))
+                    assert path_to is not None, "an entry makes the tree grow"  # noqa: S101
+                    finished.append(self._receipt(outcome, path_to(outcome.index)))
                 case Read():
                     finished.append(self._found(outcome))
                 case _:
                     finished.append(outcome)
         return finished
 
-    def _receipt(self, logged: Logged, edge: tuple[bytes, ...]) -> Receipt:
+    def _paths(self) -> Callable[[int], list[bytes]]:
+        """Return the function from an index to its inclusion path in the newest tree.
+
+        The proofs of one batch share the right edge and most of their nodes, so each is looked up once.
+        """
         tiles = self._store.tiles
-        path = tuple(tiles.inclusion(logged.index, tiles.size, edge))
-        proof = InclusionProof(index=logged.index, path=path, checkpoint=self._note, extra=logged.salt)
+        node, size, edge = cache(tiles.node), tiles.size, tiles.edge()
+        return lambda index: inclusion_path(index, size, node, edge)
+
+    def _receipt(self, logged: Logged, path: list[bytes]) -> Receipt:
+        proof = InclusionProof(index=logged.index, path=tuple(path), checkpoint=self._note, extra=logged.salt)
         return Receipt(index=logged.index, entry=logged.leaf, proof=format_proof(proof), salt=logged.salt)
 
     def _found(self, read: Read) -> object:
@@ -222,7 +234,10 @@ class Sequencer:
         head = Checkpoint(origin=self._signer.name, size=self._store.tiles.size, root=self._store.root)
         self._note = sign_checkpoint(head, self._signer)
         if self._head_file is not None:
-            write_head(self._head_file, self._note)
+            # A head file that cannot be written stays older than the database, which is harmless: what
+            # is durable is answered, and the next commit writes the file anew.
+            with contextlib.suppress(OSError):
+                write_head(self._head_file, self._note)
 
     def _answer(self, jobs: list[_Job], outcomes: list[object]) -> None:
         """Hand each outcome to its caller, in the caller's own event loop, one call a loop."""

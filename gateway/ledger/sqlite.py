@@ -148,6 +148,11 @@ class SqliteLedger:
     async def checkpoint(self) -> bytes:
         return self._sequencer.note
 
+    async def ready(self) -> None:
+        if not self._sequencer.recording:
+            await self.use_once("ready", 0)  # heals by itself, so find out by writing
+        _ = self._sequencer.note
+
     async def close(self) -> None:
         await self._sequencer.stop()
         self._store.close()

@@ -10,20 +10,20 @@ from decimal import Decimal
 from gateway.budget import epsilon_of, headline_delta, shown
 from gateway.privacy.accuracy import margin_of
 from gateway.privacy.release import CONFIDENCE, MECHANISM
-from gateway.terms.plan import Output, OutputKind, Plan, RowsPlan, StatisticPlan
+from gateway.terms.plan import Output, OutputKind, Plan, ProxyPlan, RowsPlan, StatisticPlan
 from gateway.terms.treatment import name_of
 
 
 def describe(plan: Plan) -> dict[str, object]:
     """Return the plan's public side, ready for JSON; losses are decimals in texts, exact."""
     match plan:
-        case RowsPlan():
+        case RowsPlan() | ProxyPlan():
             return _rows(plan)
         case StatisticPlan():
             return _statistic(plan)
 
 
-def _rows(plan: RowsPlan) -> dict[str, object]:
+def _rows(plan: RowsPlan | ProxyPlan) -> dict[str, object]:
     return {
         "kind": "rows",
         "dataset": plan.dataset.id,

@@ -5,15 +5,13 @@ condition names columns only that it receives unchanged: it sees masked values, 
 cursor is sealed and belongs to one plan and one recipient; it tells nothing but where to go on.
 """
 
-import hashlib
-import hmac
 import re
 from collections.abc import Callable, Mapping
 
 from gateway.errors import MalformedRequest, QuestionRefused
-from gateway.jose import base64url, base64url_decoded
 from gateway.planning.body import members_of
 from gateway.planning.condition import predicate_of_json
+from gateway.planning.cursor import opened, sealed
 from gateway.planning.names import column_named, word
 from gateway.planning.normal import both, check_size, data_of, digest_of
 from gateway.terms.dataset import Column
@@ -25,9 +23,7 @@ from gateway.terms.query import Action
 from gateway.terms.treatment import Drop, Keep, Treatment, name_of
 
 LIMIT_DEFAULT = 100
-CURSOR_CHARS_MAX = 512
 _ORDER_KEY = re.compile(r"[0-9a-f]{2,128}")
-_BINDING_BYTES = 32
 
 
 def plan_rows(body: bytes, permit: Permit, *, order_key: bytes, unseal: Callable[[bytes], bytes]) -> RowsPlan:
@@ -60,7 +56,7 @@ def plan_rows(body: bytes, permit: Permit, *, order_key: bytes, unseal: Callable
         columns=columns,
         predicate=predicate,
         rows_max=_limit(members, permit.rows_max),
-        after=_after(members, _binding(digest, order_key), unseal),
+        after=_after(members, digest, order_key, unseal),
         order_key=order_key,
         digest=digest,
     )
@@ -70,7 +66,7 @@ def next_cursor(plan: RowsPlan, last_order_key: str, seal: Callable[[bytes], byt
     """Return the cursor that a later request of the same plan goes on from."""
     if not _ORDER_KEY.fullmatch(last_order_key):
         raise AssertionError("an order key is lower-case hex")
-    return base64url(seal(_binding(plan.digest, plan.order_key) + last_order_key.encode("ascii")))
+    return sealed(last_order_key.encode("ascii"), plan.digest, plan.order_key, seal)
 
 
 def _columns(members: Mapping[str, object], permit: Permit) -> tuple[tuple[ColumnName, Treatment], ...]:
@@ -113,24 +109,12 @@ def _limit(members: Mapping[str, object], rows_max: int) -> int:
     return limit
 
 
-def _binding(digest: str, order_key: bytes) -> bytes:
-    """Return what ties a cursor to one plan and one recipient."""
-    return hmac.digest(order_key, b"cursor\x00" + digest.encode("ascii"), hashlib.sha256)
-
-
-def _after(members: Mapping[str, object], binding: bytes, unseal: Callable[[bytes], bytes]) -> str | None:
+def _after(
+    members: Mapping[str, object], digest: str, order_key: bytes, unseal: Callable[[bytes], bytes]
+) -> str | None:
     if "cursor" not in members:
         return None
-    cursor = members["cursor"]
-    if not isinstance(cursor, str) or len(cursor) > CURSOR_CHARS_MAX:
-        raise MalformedRequest("`cursor` is a text that an earlier reply gave")
-    try:
-        opened = unseal(base64url_decoded(cursor))
-    except ValueError as error:
-        raise MalformedRequest("`cursor` is not one that this gateway gave") from error
-    if not hmac.compare_digest(opened[:_BINDING_BYTES], binding):
-        raise MalformedRequest("`cursor` belongs to another question")
-    after = opened[_BINDING_BYTES:].decode("ascii", "replace")
+    after = opened(members["cursor"], digest, order_key, unseal).decode("ascii", "replace")
     if not _ORDER_KEY.fullmatch(after):
         raise MalformedRequest("`cursor` is not one that this gateway gave")
     return after

@@ -30,6 +30,7 @@ from gateway.policy.document import (
     WordsEntry,
 )
 from gateway.policy.rules import ANYBODY, Audience, ForbidRule, Offer, PermitRule, Rules
+from gateway.policy.upstream import paths_of
 from gateway.terms.dataset import Column, Dataset, PrivacyUnit, Source, Title
 from gateway.terms.identifiers import AgreementId, ColumnName, DatasetId, LineageId, OrgId, PurposeId, RuleId
 from gateway.terms.loss import Caps, Loss, PicoDelta
@@ -85,11 +86,12 @@ def _unit(entry: UnitEntry) -> PrivacyUnit:
 
 def _source(entry: SourceEntry) -> Source:
     return Source(
-        path=entry.path,
+        path=entry.path or entry.url or "",
         format=entry.format,
         lineage=LineageId(entry.lineage),
         delimiter=entry.delimiter or ",",
         nulls=("",) if entry.nulls is None else tuple(entry.nulls),
+        internal=bool(entry.internal),
     )
 
 
@@ -102,6 +104,7 @@ def _column(name: str, entry: ColumnEntry) -> Column:
         decimals=entry.decimals or 0,
         bounds=(entry.bounds[0], entry.bounds[1]) if entry.bounds else None,
         values=tuple(constant_of(given, entry) for given in entry.values or ()),
+        stored_as=entry.stored_as,
     )
 
 
@@ -166,6 +169,7 @@ def _permit(entry: PermitEntry, document: Document) -> PermitRule:
         rows_max=limits.rows or 0,
         groups_max=limits.groups or 0,
         loss_max=NOTHING if rho is None else Loss(pico_rho_down(rho), PicoDelta(0)),
+        paths=paths_of(entry.paths),
     )
 
 

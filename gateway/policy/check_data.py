@@ -23,6 +23,7 @@ from gateway.policy.document import (
 )
 from gateway.policy.faults import nearest, shown
 from gateway.policy.read import Path
+from gateway.policy.upstream import address_fault
 from gateway.terms.dataset import ColumnType, SourceFormat
 
 SUM_MAX: Final = 2**62
@@ -58,6 +59,7 @@ def check_data(parts: Parts, complain: Complain) -> None:
     if parts.source:
         _check_source(parts.source, complain)
     _check_names(parts.names, complain)
+    _check_stored(parts.columns, complain)
     for name, column in parts.columns.items():
         _check_column(column, ("columns", name), complain)
     if parts.unit:
@@ -67,6 +69,15 @@ def check_data(parts: Parts, complain: Complain) -> None:
 
 
 def _check_source(source: SourceEntry, complain: Complain) -> None:
+    wanted, other = ("url", "path") if source.format is SourceFormat.HTTP else ("path", "url")
+    if getattr(source, wanted) is None:
+        complain(("source",), f"a source of the format {source.format} needs `{wanted}`")
+    if getattr(source, other) is not None:
+        complain(("source", other), f"a source of the format {source.format} has `{wanted}` instead")
+    if source.internal and source.format is not SourceFormat.HTTP:
+        complain(("source", "internal"), "`internal` is for the format http only")
+    if source.url is not None and (said := address_fault(source.url, internal=bool(source.internal))):
+        complain(("source", "url"), said)
     if source.format is SourceFormat.CSV:
         return
     for word in sorted(source.model_fields_set & {"delimiter", "nulls"}):
@@ -79,6 +90,15 @@ def _check_names(names: tuple[str, ...], complain: Complain) -> None:
     for name in names:
         if (other := seen.setdefault(name.lower(), name)) != name:
             complain(("columns", name), f"{shown(name)} differs from {shown(other)} in case only")
+
+
+def _check_stored(columns: Mapping[str, ColumnEntry], complain: Complain) -> None:
+    """Refuse two columns that are one in the source: a rule for one would not bind the other."""
+    seen: dict[str, str] = {}
+    for name, column in columns.items():
+        stored = column.stored_as or name
+        if (other := seen.setdefault(stored, name)) != name:
+            complain(("columns", name), f"{shown(stored)} of the source is the column {shown(other)} already")
 
 
 def _check_column(column: ColumnEntry, path: Path, complain: Complain) -> None:

@@ -23,6 +23,7 @@ from gateway.policy.document import (
 )
 from gateway.policy.faults import nearest, shown
 from gateway.policy.read import Path
+from gateway.policy.upstream import check_paths
 from gateway.terms.caller import Assurance
 from gateway.terms.dataset import ColumnType
 from gateway.terms.query import Action
@@ -83,8 +84,10 @@ def _check_permit(permit: PermitEntry, path: Path, parts: Parts, complain: Compl
         _check_aggregate(permit, path, parts, complain)
     elif permit.functions is not None:
         complain((*path, "functions"), "functions are for permits that aggregate only")
-    if Action.EXTRACT in permit.may and permit.limits.rows is None:
-        complain((*path, "limits"), "a permit to extract needs `rows`: the most rows of one reply")
+    for action in (Action.EXTRACT, Action.PROXY):
+        if action in permit.may and permit.limits.rows is None:
+            complain((*path, "limits"), f"a permit to {action} needs `rows`: the most rows of one reply")
+    check_paths(permit, path, parts.source, parts.columns, complain)
 
 
 def _check_assurance(permit: PermitEntry, path: Path, complain: Complain) -> None:

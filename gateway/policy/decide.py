@@ -19,6 +19,7 @@ from typing import Final
 from gateway.budget import NOTHING
 from gateway.errors import NotPermitted, StepUpRequired
 from gateway.policy.meet import all_of, meet
+from gateway.policy.meet_paths import meet_paths
 from gateway.policy.rules import Audience, ForbidRule, PermitRule, Rules
 from gateway.terms.caller import Caller
 from gateway.terms.identifiers import ColumnName, RuleId
@@ -124,7 +125,9 @@ def _meeting(
     aggregate = action is Action.AGGREGATE
     functions = frozenset(Function).intersection(*(rule.functions for rule in permits)) if aggregate else None
 
-    if not met or functions == frozenset():
+    paths = reduce(meet_paths, (rule.paths for rule in permits)) if action is Action.PROXY else ()
+
+    if not met or functions == frozenset() or (action is Action.PROXY and not paths):
         return Refusal(reason=Reason.NO_RULE_PERMITS, rules=_ids(permits))
     if not columns:
         return Refusal(reason=Reason.RULE_FORBIDS, rules=_ids(forbids))
@@ -140,6 +143,7 @@ def _meeting(
         groups_max=min(rule.groups_max for rule in permits) if aggregate else 0,
         loss_max=_smallest([rule.loss_max for rule in permits]) if aggregate else NOTHING,
         caps=rules.caps if aggregate else None,
+        paths=paths,
     )
 
 

@@ -6,8 +6,10 @@ says what a value may be by itself; ``check_data.py`` and ``check_rules.py`` say
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from gateway.policy.document_paths import PathEntry
+from gateway.policy.entry import Entry
 from gateway.policy.fields import (
     ENTRIES_MAX,
     OURS,
@@ -22,6 +24,7 @@ from gateway.policy.fields import (
     Number,
     Seconds,
     SourcePath,
+    SourceUrl,
     Text,
     TokenDomain,
     Word,
@@ -58,12 +61,6 @@ def _condition(value: object) -> str | None:
     if not isinstance(value, dict):
         return None
     return next((f"<{form}>" for form in ("any", "not") if form in value), "<comparison>")
-
-
-class Entry(BaseModel):
-    """A closed mapping; no value is converted silently."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class WordsEntry(Entry):
@@ -108,7 +105,9 @@ class ClassificationEntry(Entry):
 class SourceEntry(Entry):
     """Where the rows are, and whose privacy budget they draw on."""
 
-    path: SourcePath
+    path: SourcePath | None = None
+    url: SourceUrl | None = None
+    internal: Literal[True] | None = None
     format: SourceFormat = Field(strict=False)
     lineage: DottedName
     delimiter: Literal[",", ";", "|", "\t"] | None = None
@@ -131,6 +130,7 @@ class ColumnEntry(Entry):
 
     type: ColumnType = Field(strict=False)
     meaning: Meaning | None = None
+    stored_as: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     personal: Personal = Field(strict=False)
     decimals: int | None = Field(default=None, ge=0, le=9)
     bounds: list[Number] | None = Field(default=None, min_length=2, max_length=2)
@@ -306,6 +306,7 @@ class PermitEntry(Entry):
     assurance: AssuranceEntry
     rows: list[ConditionField] | None = Field(default=None, min_length=1, max_length=1000)
     columns: dict[ColumnId, TreatmentField] = Field(min_length=1)
+    paths: list[PathEntry] | None = Field(default=None, min_length=1, max_length=100)
     functions: list[Annotated[Function, Field(strict=False)]] | None = Field(default=None, min_length=1)
     limits: LimitsEntry
 

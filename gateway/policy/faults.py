@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from gateway.errors import Fault
 from gateway.policy.document import Document, schema
 from gateway.policy.fields import OURS
-from gateway.policy.read import Path, Tree
+from gateway.policy.read import MISSING, Path, Tree
 
 SHOWN_MAX: Final = 60
 _SCHEMA: Final = schema()
@@ -37,6 +37,17 @@ _WANTED: Final = {
 }
 
 
+_GAPS: Final[Mapping[Path, str]] = {
+    ("publisher", "org"): "the agency's short name, for example `nso`",
+    ("publisher", "name", "vi"): "the agency's name in Vietnamese",
+    ("publisher", "name", "en"): "the agency's name in English",
+    ("steward",): "the office that answers for this dataset",
+    ("classification", "importance"): "none, important or core (Decision 20/2025/QD-TTg)",
+    ("purposes",): "what data may be used for, each with its words: {research: {vi: ..., en: ...}}",
+    ("permits",): "nobody may do anything yet; write who may do what, for which purpose",
+}
+
+
 def shape_faults(tree: Tree) -> tuple[tuple[Fault, ...], frozenset[Path]]:
     """Return what does not fit the model, and the paths at which it does not."""
     try:
@@ -46,6 +57,16 @@ def shape_faults(tree: Tree) -> tuple[tuple[Fault, ...], frozenset[Path]]:
         faults = tuple(_fault(tree, path, details) for path, details in found)
         return faults, frozenset(path for path, _ in found)
     return (), frozenset()
+
+
+def gap_named(tree: Tree, fault: Fault) -> Fault:
+    """Return a fault in words for the value it misses, where it is one that every document needs."""
+    if fault.message != MISSING:
+        return fault
+    for path, wanted in _GAPS.items():
+        if tree.fault(path, MISSING) == fault and path in tree.values:
+            return tree.fault(path, f"`{'.'.join(map(str, path))}` is missing: {wanted}")
+    return fault
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

@@ -87,6 +87,20 @@ Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 TokenDomain = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", max_length=128)]
 SourcePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")]
 """Below the data folder: no parent, no scheme, no wildcard, no hidden file."""
+SourceUrl = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(:[1-9][0-9]{0,4})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+        max_length=500,
+    ),
+]
+"""Scheme, host, port and path: no user, no query, no escape, no dot segment, no final slash."""
+UpstreamPathText = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$", max_length=512)]
+"""What ``web/routes.py`` lets through: no escape, no empty or dot segment."""
+ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.~-]+$", max_length=64)]
+ParameterValue = Annotated[str, Field(pattern=r"^[ -~]*$", max_length=200)]
+Pointer = Annotated[str, Field(pattern=r"^(/([ -.0-}]|~[01])*)*$", max_length=200)]
+"""A JSON pointer (RFC 6901) of member names."""
 Text = Annotated[str, Field(max_length=500), AfterValidator(_printable)]
 Count = Annotated[int, Field(ge=1)]
 Amount = Annotated[

@@ -19,14 +19,14 @@ from gateway.policy.document import (
     BudgetsEntry,
     ColumnEntry,
     Document,
-    Entry,
     ForbidEntry,
     PermitEntry,
     SourceEntry,
     UnitEntry,
     ValidEntry,
 )
-from gateway.policy.faults import shape_faults
+from gateway.policy.entry import Entry
+from gateway.policy.faults import gap_named, shape_faults
 from gateway.policy.read import Path, Tree, read
 from gateway.policy.rules import Rules
 
@@ -47,6 +47,7 @@ def load_rules(text: bytes, *, file: str, agreements: Collection[str] | None = N
 
     """
     tree, unreadable = read(text, file=file)
+    unreadable = tuple(gap_named(tree, fault) for fault in unreadable)
     shape, broken = shape_faults(tree)
     fitting: list[Fault] = []
 
@@ -54,7 +55,7 @@ def load_rules(text: bytes, *, file: str, agreements: Collection[str] | None = N
         names_column = len(path) > 1 and path[-2] == "columns" and isinstance(path[-1], str)
         fitting.append(tree.fault(path, message, at_key=names_column))
 
-    parts = _parts(tree, broken, agreements)
+    parts = parts_of(tree, broken, agreements)
     check_data(parts, complain)
     check_rules(parts, complain)
     if faults := _in_order(unreadable, (*shape, *fitting)):
@@ -70,7 +71,7 @@ def _in_order(unreadable: tuple[Fault, ...], others: tuple[Fault, ...]) -> tuple
     return tuple(ordered[:FAULTS_MAX])
 
 
-def _parts(tree: Tree, broken: frozenset[Path], agreements: Collection[str] | None) -> Parts:
+def parts_of(tree: Tree, broken: frozenset[Path], agreements: Collection[str] | None) -> Parts:
     """Return the parts of a document that fit the model by themselves."""
     content = tree.content
 

@@ -40,6 +40,7 @@ Place = tuple[int, int]
 BYTES_MAX: Final = 1024 * 1024
 LEVELS_MAX: Final = 20
 DIGITS_MAX: Final = 30
+MISSING: Final = "a value is missing; write one or take the name away"
 CHARACTER_FAULTS_MAX: Final = 20
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -229,8 +230,7 @@ class _Builder:
             return text
         if text in _NULLS:
             line, column = self.values[path]
-            message = "a value is missing; write one or take the name away"
-            self.faults.append(Fault(self.file, line, column, message))
+            self.faults.append(Fault(self.file, line, column, MISSING))
         elif text in _BOOLEANS:
             return _BOOLEANS[text]
         elif _DISGUISED.fullmatch(text):

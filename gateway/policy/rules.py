@@ -15,6 +15,7 @@ from gateway.terms.permit import Function
 from gateway.terms.predicate import Predicate
 from gateway.terms.query import Action
 from gateway.terms.treatment import Treatment
+from gateway.terms.upstream import UpstreamPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class PermitRule:
     rows_max: int
     groups_max: int
     loss_max: Loss
+    paths: tuple[UpstreamPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from gateway.terms.query import Action, Query
 from gateway.terms.reply import Reply
 from gateway.terms.seen import Seen
 from gateway.terms.treatment import name_of
+from gateway.terms.upstream import Cursor, Equals, Fixed, Order, Position, Size, UpstreamPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +79,29 @@ def _allowed(permit: Permit) -> dict[str, object]:
         allowed["pico_rho_max"] = permit.loss_max.rho
     else:
         allowed["rows_max"] = permit.rows_max
+    if permit.action is Action.PROXY:
+        allowed["paths"] = {path.path: _parameters(path) for path in permit.paths}
     return allowed
+
+
+def _parameters(path: UpstreamPath) -> dict[str, object]:
+    """Return what the caller may set, and to what; what is sent anyway is no business of his."""
+    shown: dict[str, object] = {}
+    for name, binding in path.parameters:
+        match binding:
+            case Size(at_most):
+                shown[name] = {"is": "size", "at_most": at_most}
+            case Position(at_most):
+                shown[name] = {"is": "position", "at_most": at_most}
+            case Cursor():
+                shown[name] = {"is": "cursor"}
+            case Order(columns):
+                shown[name] = {"is": "order", "columns": columns}
+            case Equals(column):
+                shown[name] = {"is": "equals", "column": column}
+            case Fixed():
+                pass
+    return shown
 
 
 def _classification(dataset: Dataset) -> dict[str, str]:

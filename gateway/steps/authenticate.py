@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock, unix_ms
-from gateway.errors import ProofRefused
+from gateway.errors import NotAuthenticated, ProofRefused
 from gateway.identity.caller import caller_of
 from gateway.identity.request import verify_request
+from gateway.identity.token import SeenTokens
 from gateway.jose import PublicKey
 from gateway.ledger.volatile import Volatile
 from gateway.registry.registry import Registry, standing
@@ -33,6 +34,8 @@ class Authenticate:
     volatile: Volatile
     registry: Callable[[], Registry]
     clock: Clock
+    seen: SeenTokens = field(default_factory=SeenTokens, repr=False)
+    """Owned by the event loop that calls this."""
 
     async def __call__(self, query: Query) -> Caller:
         now = self.clock.now()
@@ -44,6 +47,7 @@ class Authenticate:
             keys=self.keys,
             nonce_secret=self.nonce_secret,
             now=now,
+            seen=self.seen,
         )
         proof, claims = verified.proof, verified.claims
         if not self.volatile.use_once(proof.single_use_id, proof.expires_at_ms, now_ms=unix_ms(now)):
@@ -57,4 +61,6 @@ class Authenticate:
             agreement=claims.agreement,
             operator=claims.operator,
         )
+        if place.organisation.id != claims.org:
+            raise NotAuthenticated(cause="the client is another organisation's now")
         return caller_of(claims, org_class=place.organisation.org_class, country=place.organisation.country)

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from gateway import budget
+from gateway.delivery.formats import negotiate
 from gateway.errors import MalformedRequest
 from gateway.ledger.port import Ledger
 from gateway.steps.facts import facts_of, private_of
@@ -16,7 +17,7 @@ from gateway.terms.caller import Caller
 from gateway.terms.charge import Charge, StoredAnswer
 from gateway.terms.entry import ChargeRequest, IdempotencyClaim
 from gateway.terms.permit import Permit
-from gateway.terms.plan import Plan, RowsPlan
+from gateway.terms.plan import Plan, ProxyPlan, RowsPlan
 from gateway.terms.query import Query
 from gateway.terms.seen import Seen
 
@@ -32,7 +33,7 @@ class MakeCharge:
     async def __call__(
         self, query: Query, caller: Caller, permit: Permit, plan: Plan
     ) -> Charge | StoredAnswer | None:
-        if isinstance(plan, RowsPlan):
+        if isinstance(plan, RowsPlan | ProxyPlan):
             return None
         assert permit.caps is not None, "a permit for statistics has caps"  # noqa: S101
         lineage = plan.dataset.source.lineage
@@ -48,13 +49,19 @@ class MakeCharge:
         )
 
 
+def _asked(query: Query, caller: Caller) -> bytes:
+    """Return all that a repeat must have in common with the first request, the format of the answer too."""
+    form = negotiate(query.accept).value
+    return f"{query.path}\n{query.query_string}\n{caller.purpose}\n{form}\n".encode() + query.body
+
+
 def _claim(query: Query, caller: Caller) -> IdempotencyClaim | None:
     """Return the caller's name for this request, bound to all that the request says."""
     match query.idempotency_keys:
         case ():
             return None
         case (key,) if _KEY.fullmatch(key):
-            asked = f"{query.path}\n{query.query_string}\n{caller.purpose}".encode() + b"\n" + query.body
+            asked = _asked(query, caller)
             return IdempotencyClaim(
                 scope=f"{caller.org}/{caller.client}", key=key, digest=hashlib.sha256(asked).hexdigest()
             )

@@ -1,8 +1,9 @@
 """What a request's entry says in clear, and what it only commits to (promise P9).
 
-In clear: organisations, clients, agreements, purposes, datasets, rules, counts, prices: names that
-agencies gave. Committed: everything a person or a firm wrote or that points to a person: the
-question, the operator, the token's id, the address. No client text is ever in clear.
+In clear: organisations, clients, agreements, purposes, datasets, counts, prices: names that agencies
+gave. Committed: what a person or a firm wrote or what points to a person (the question, its digest,
+the operator, the token's id, the address), and what an agency keeps to itself (which rules decided):
+the entry goes to the caller with the receipt. No client text is ever in clear.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from gateway.errors import GatewayError, NotAuthenticated, NotPermitted
 from gateway.problems import kind_of
 from gateway.terms.entry import Fact
-from gateway.terms.plan import RowsPlan, StatisticPlan
+from gateway.terms.plan import ProxyPlan, RowsPlan, StatisticPlan
 from gateway.terms.query import Query
 from gateway.terms.seen import Seen
 from gateway.terms.treatment import name_of
@@ -24,13 +25,13 @@ def facts_of(query: Query, seen: Seen) -> Mapping[str, Fact]:
         facts |= {"purpose": caller.purpose, "acr": caller.assurance.acr, "key": caller.key}
     if permit := seen.permit:
         facts |= {"dataset": permit.dataset.id, "revision": permit.dataset.revision}
-        facts |= {"rules_sha256": permit.dataset.digest, "by": tuple(sorted(permit.rules))}
+        facts |= {"rules_sha256": permit.dataset.digest}
         facts |= {"action": permit.action, "dry_run": query.dry_run}
     match seen.plan:
-        case RowsPlan(columns=columns):
+        case RowsPlan(columns=columns) | ProxyPlan(columns=columns):
             facts |= {"treatments": _counted([name_of(treatment) for _, treatment in columns])}
         case StatisticPlan() as plan:
-            facts |= {"plan_sha256": plan.digest, "price_pico_rho": str(plan.loss.rho), "groups": plan.groups}
+            facts |= {"price_pico_rho": str(plan.loss.rho), "groups": plan.groups}
             facts |= {"price_pico_delta": str(plan.loss.delta)}
         case None:
             pass
@@ -44,10 +45,23 @@ def private_of(query: Query, seen: Seen) -> Mapping[str, bytes]:
         private["token"] = caller.token_id.encode()
         if caller.operator is not None:
             private["operator"] = caller.operator.encode()
+    if isinstance(seen.plan, StatisticPlan):
+        # SECURITY: a bare digest of a question can be guessed; the commitment is salted.
+        private["plan"] = seen.plan.digest.encode()
+    if rules := _deciding(seen):
+        private["by"] = " ".join(sorted(rules)).encode()
+    if query.traceparent:
+        private["trace"] = query.traceparent.encode()
     if isinstance(seen.error, GatewayError):
         cause = seen.error.cause if isinstance(seen.error, NotAuthenticated) else seen.error.detail
         private["cause"] = cause.encode(errors="replace")
     return private
+
+
+def _deciding(seen: Seen) -> frozenset[str]:
+    if isinstance(seen.error, NotPermitted):
+        return seen.error.rules
+    return frozenset() if seen.permit is None else seen.permit.rules
 
 
 def _question(query: Query) -> bytes:
@@ -60,7 +74,7 @@ def _refusal(error: Exception | None) -> dict[str, Fact]:
     if error is None:
         return {}
     if isinstance(error, NotPermitted):
-        return {"why": kind_of(error).slug, "reason": error.reason, "by": tuple(sorted(error.rules))}
+        return {"why": kind_of(error).slug, "reason": error.reason}
     return {"why": kind_of(error).slug}
 
 

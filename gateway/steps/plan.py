@@ -4,6 +4,8 @@ Planning is pure and sees public facts only (``planning``), so everything that c
 its form is refused here, before it costs anything; and a dry run ends here.
 """
 
+import asyncio
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import orjson
@@ -12,6 +14,7 @@ from gateway.delivery.formats import negotiate
 from gateway.errors import UnsupportedContent
 from gateway.keyring.keyring import Keyring
 from gateway.planning.describe import describe
+from gateway.planning.proxy import plan_proxy
 from gateway.planning.rows import plan_rows
 from gateway.planning.statistic import plan_statistic
 from gateway.terms.caller import Caller
@@ -29,19 +32,34 @@ class MakePlan:
 
     keyring: Keyring
 
-    def __call__(self, query: Query, caller: Caller, permit: Permit) -> Plan:
-        if query.content_type.partition(";")[0].strip().lower() != "application/json":
-            raise UnsupportedContent("send the question as `application/json`")
+    pool: Executor
+
+    async def __call__(self, query: Query, caller: Caller, permit: Permit) -> Plan:
+        """Plan in the pool: SQL takes milliseconds to read, which other callers must not wait for."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self._plan, query, caller, permit)
+
+    def _plan(self, query: Query, caller: Caller, permit: Permit) -> Plan:
         negotiate(query.accept)
-        if permit.action is Action.AGGREGATE:
-            return plan_statistic(query.body, permit)
         order_key = self.keyring.pseudonyms.order_key(caller.org, permit.dataset.id)
-        return plan_rows(
-            query.body,
-            permit,
-            order_key=order_key,
-            unseal=lambda sealed: self.keyring.sealer.unseal(CURSOR, sealed),
-        )
+
+        def unseal(sealed: bytes) -> bytes:
+            return self.keyring.sealer.unseal(CURSOR, sealed)
+
+        match permit.action:
+            case Action.AGGREGATE:
+                return plan_statistic(_json(query), permit)
+            case Action.EXTRACT:
+                return plan_rows(_json(query), permit, order_key=order_key, unseal=unseal)
+            case Action.PROXY:
+                path = query.upstream_path or "/"
+                return plan_proxy(path, query.query_string, permit, order_key=order_key, unseal=unseal)
+
+
+def _json(query: Query) -> bytes:
+    """Return the body of a question that is sent as JSON."""
+    if query.content_type.partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedContent("send the question as `application/json`")
+    return query.body
 
 
 def described(plan: Plan) -> Reply:

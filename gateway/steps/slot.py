@@ -35,8 +35,11 @@ class Slot:
             return
         now_ms = unix_ms(self.clock.now())
         slot_ms = slot_of(plan, charge) or now_ms + int(plan.release_after_s * 1000)
+        wait_s = (slot_ms - now_ms) / 1000
+        # From here on the wall clock is not looked at: setting it neither hastens nor holds an answer.
+        ends_at = asyncio.get_running_loop().time() + wait_s
         try:
-            async with asyncio.timeout((slot_ms - now_ms) / 1000):
+            async with asyncio.timeout(wait_s):
                 yield
         finally:
-            await self.clock.sleep_until(slot_ms)
+            await self.clock.sleep(ends_at - asyncio.get_running_loop().time())

@@ -31,6 +31,8 @@ class SourceFormat(StrEnum):
 
     CSV = "csv"
     PARQUET = "parquet"
+    HTTP = "http"
+    """An HTTP interface that answers with JSON; the reverse proxy's only source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,13 @@ class Column:
     """Inclusive; values beyond are clamped in statistics."""
     values: tuple[Literal, ...] = ()
     """The public list, in the order in which statistics show it; empty if there is none."""
+    stored_as: str | None = None
+    """Its name in the source, where rules cannot use that one (`Họ và tên`); None: the same name."""
+
+    @property
+    def source_name(self) -> str:
+        """The column's name in the source."""
+        return self.stored_as or self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +72,7 @@ class PrivacyUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the rows are. ``path`` is relative to the installation's data folder."""
+    """Where the rows are. ``path`` is relative to the installation's data folder; of HTTP, a URL."""
 
     path: str
     format: SourceFormat
@@ -72,6 +81,8 @@ class Source:
     delimiter: str = ","
     nulls: tuple[str, ...] = ("",)
     """Spellings that mean NULL in a CSV."""
+    internal: bool = False
+    """HTTP in the agency's own network: its name may resolve to a private address, and need no TLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

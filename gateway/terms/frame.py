@@ -1,6 +1,6 @@
 """What an engine returns: private data that nothing has protected yet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -12,6 +12,8 @@ class UnprotectedRows:
     table: pa.Table
     last_order_key: str | None
     """Order key of the last row if more rows follow, else None."""
+    upstream_cursor: str | None = field(default=None, repr=False)
+    """Where an upstream says its next page starts; it may be made of raw values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

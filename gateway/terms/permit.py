@@ -10,6 +10,7 @@ from gateway.terms.loss import Caps, Loss
 from gateway.terms.predicate import Predicate
 from gateway.terms.query import Action
 from gateway.terms.treatment import Treatment
+from gateway.terms.upstream import UpstreamPath
 
 
 class Function(StrEnum):
@@ -35,13 +36,15 @@ class Permit:
     functions: frozenset[Function]
     """Empty unless the action is aggregate."""
     rows_max: int
-    """Rows of one reply; 0 unless the action is extract."""
+    """Rows of one reply; 0 if the action is aggregate."""
     groups_max: int
     """Groups of one statistic; 0 unless the action is aggregate."""
     loss_max: Loss
     """The most one question may cost; zero unless the action is aggregate."""
     caps: Caps | None
     """None unless the action is aggregate."""
+    paths: tuple[UpstreamPath, ...] = ()
+    """Empty unless the action is proxy."""
 
 
 class Reason(StrEnum):

@@ -28,6 +28,33 @@ class RowsPlan:
     """SHA-256 (hex) of dataset revision, columns and predicate: what a cursor belongs to."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyPlan:
+    """One request to an upstream, and how its rows are treated; costs no privacy budget."""
+
+    dataset: Dataset
+    columns: tuple[tuple[ColumnName, Treatment], ...]
+    """The columns that leave, in the document's order; none of them is ``Drop``."""
+    predicate: Predicate
+    """The owner's filter and the firm's equalities, judged by the gateway on what came back."""
+    rows_max: int
+    """An upstream that answers with more rows has failed."""
+    path: str
+    """The upstream's own path, one of the permit's."""
+    parameters: tuple[tuple[str, str], ...] = field(repr=False)
+    """Names and values of the query string, unescaped, in the order in which they are sent."""
+    rows_pointer: str
+    """Where the array of rows lies in the upstream's document (RFC 6901)."""
+    cursor_pointer: str | None
+    """Where its next cursor lies; None where the permit binds none."""
+    ordered_by: ColumnName | None
+    """The kept column that the firm ordered by: rows keep the upstream's order but for ties."""
+    order_key: bytes = field(repr=False)
+    """32 bytes, this recipient's: rows of one reply (or ties of it) are ordered by a hash under it."""
+    digest: str
+    """SHA-256 (hex) of everything above but cursor and order key: what a cursor belongs to."""
+
+
 class MeasureKind(StrEnum):
     """An exact integer that an engine computes for every group."""
 
@@ -114,4 +141,4 @@ class StatisticPlan:
         return count
 
 
-Plan = RowsPlan | StatisticPlan
+Plan = RowsPlan | ProxyPlan | StatisticPlan

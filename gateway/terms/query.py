@@ -13,6 +13,8 @@ class Action(StrEnum):
     """Rows with personal data treated: ``POST .../records``."""
     AGGREGATE = "aggregate"
     """Statistics with noise: ``POST .../query``."""
+    PROXY = "proxy"
+    """Rows of an upstream's own path with personal data treated: ``GET .../proxy/{path}``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class Query:
     action: Action | None = None
     """None where the request is not for a dataset's content (catalogue, budgets, pages)."""
     dataset: DatasetId | None = None
+    upstream_path: str | None = None
+    """The upstream's own path, from its first slash; None unless the action is proxy."""
     dry_run: bool = False
     """True for ``POST .../plan``: name the price, touch no data."""
     authorizations: tuple[str, ...] = field(default=(), repr=False)

@@ -28,6 +28,8 @@ class Released:
 
     reply: Reply
     receipt: Receipt
+    stranger: bool = False
+    """Whether nobody proved who asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +37,4 @@ class Unrecorded:
     """The one reply that may leave without a receipt: a 503 that says so and holds no data."""
 
     reply: Reply
+    stranger: bool = False

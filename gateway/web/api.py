@@ -29,7 +29,6 @@ OpenEndpoint = Callable[[], Awaitable[tuple[int, str, bytes]]]
 ServiceCall = Callable[[Query, Seen], Awaitable[Reply]]
 
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-FLOOD_STATUSES = frozenset({400, 401, 404, 405, 413, 415})
 FLOOD_WINDOW_S = 10
 CLOSED_PEERS_MAX = 10_000
 ALWAYS = {
@@ -51,36 +50,38 @@ class Api:
     nonce_secret: bytes = field(repr=False)
     clock: Clock
     refusals_max: int
-    """Refused requests of one address in ten seconds before its connections are closed unanswered."""
+    """Requests of one address in ten seconds that proved no caller, before it is closed unanswered."""
+    trusted_fronts: int
     closed: dict[str, float] = field(default_factory=dict, repr=False)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, whatever it is."""
-        started, peer = time.monotonic(), request.remote or ""
-        self._turn_away_floods(peer, started)
+        started = time.monotonic()
         path, _, query_string = _ascii(request.raw_path).partition("?")
         if path in OPEN and request.method in {"GET", "HEAD"}:
             status, content_type, body = await self.open_endpoints[path]()
             return web.Response(status=status, body=body, headers={"Content-Type": content_type, **ALWAYS})
 
+        peer = peer_of(request, self.trusted_fronts)
+        self._turn_away_floods(peer, started)
         found = match(request.method, path)
         if found.route is None and path in OPEN:
             found = Match(None, allowed=("GET", "HEAD"))
-        outcome = await self._outcome(request, path, query_string, found)
+        outcome = await self._outcome(request, path, query_string, found, peer)
         status = outcome.reply.status
         name = "none" if found.route is None else found.route.name
         telemetry.request_answered(name, status, time.monotonic() - started)
-        if status in FLOOD_STATUSES:
-            self._count_refusal(peer, started)
+        if outcome.stranger:
+            self._count_stranger(peer, started)
         return self._response(outcome, request)
 
     async def _outcome(
-        self, request: web.BaseRequest, path: str, query_string: str, found: Match
+        self, request: web.BaseRequest, path: str, query_string: str, found: Match, peer: str
     ) -> Released | Unrecorded:
         """Return the flow's reply."""
         body_max = 0 if found.route is None else found.route.body_bytes_max
         body = await body_of(request, body_max)
-        query = _query(request, path, query_string, found, body or b"")
+        query = _query(request, path, query_string, found=found, body=body or b"", peer=peer)
         error: GatewayError | None = None
         if found.route is None:
             error = PathUnknown("there is nothing here; see `/openapi.json`")
@@ -112,7 +113,7 @@ class Api:
         return web.Response(status=reply.status, body=reply.body, headers=headers)
 
     def _turn_away_floods(self, peer: str, now: float) -> None:
-        """Close the connection of an address that was refused too often."""
+        """Close the connection of an address from which too many strangers asked."""
         until = self.closed.get(peer)
         if until is None:
             return
@@ -120,15 +121,30 @@ class Api:
             raise Refused("flood")
         del self.closed[peer]
 
-    def _count_refusal(self, peer: str, now: float) -> None:
+    def _count_stranger(self, peer: str, now: float) -> None:
         now_ms = unix_ms(self.clock.now())
-        if self.volatile.count(f"refused|{peer}", FLOOD_WINDOW_S, now_ms=now_ms) > self.refusals_max:
+        if self.volatile.count(f"stranger|{peer}", FLOOD_WINDOW_S, now_ms=now_ms) > self.refusals_max:
             if len(self.closed) >= CLOSED_PEERS_MAX:
                 self.closed.clear()
             self.closed[peer] = now + FLOOD_WINDOW_S
 
 
-def _query(request: web.BaseRequest, path: str, query_string: str, found: Match, body: bytes) -> Query:
+def peer_of(request: web.BaseRequest, trusted_fronts: int) -> str:
+    """Return the caller's address: the other end's, or what the fronts that are ours say of it.
+
+    SECURITY: each front appends the address it saw, so what strangers wrote stands further left.
+    """
+    remote = request.remote or ""
+    if not trusted_fronts:
+        return remote
+    listed = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+    told = listed[-trusted_fronts].strip() if len(listed) >= trusted_fronts else ""
+    return told[:64] or remote
+
+
+def _query(
+    request: web.BaseRequest, path: str, query_string: str, *, found: Match, body: bytes, peer: str
+) -> Query:
     """Translate; nothing is checked here."""
     route, headers = found.route, request.headers
     action = None if route is None else route.action
@@ -141,6 +157,7 @@ def _query(request: web.BaseRequest, path: str, query_string: str, found: Match,
         query_string=query_string,
         action=action,
         dataset=found.dataset,
+        upstream_path=found.upstream_path,
         dry_run=route is not None and route.dry_run,
         authorizations=tuple(headers.getall("Authorization", ())),
         proofs=tuple(headers.getall("DPoP", ())),
@@ -148,7 +165,7 @@ def _query(request: web.BaseRequest, path: str, query_string: str, found: Match,
         accept=", ".join(headers.getall("Accept", ("*/*",))),
         content_type=headers.get("Content-Type", ""),
         body=body,
-        peer=request.remote or "",
+        peer=peer,
         traceparent=_traceparent(request),
     )
 

@@ -17,6 +17,7 @@ def open_endpoints(
     *,
     documents: Mapping[str, object],
     checkpoint: Callable[[], Awaitable[bytes]],
+    ready: Callable[[], Awaitable[None]],
 ) -> Mapping[str, Callable[[], Awaitable[Answer]]]:
     """Return the endpoints; ``documents`` are the ones that never change while the process runs."""
 
@@ -25,9 +26,9 @@ def open_endpoints(
 
     async def readyz() -> Answer:
         try:
-            await checkpoint()
+            await ready()
         except GatewayError:
-            return 503, "text/plain", b"the ledger does not answer\n"
+            return 503, "text/plain", b"the ledger cannot record\n"
         return 200, "text/plain", b"ok\n"
 
     async def head() -> Answer:

@@ -6,7 +6,7 @@ A test holds every path of ``routes`` against it in both directions.
 from typing import Any
 
 from gateway.problems import INTERNAL, PROBLEM_TYPES, TYPE_URI
-from gateway.web.routes import OPEN, ROUTES
+from gateway.web.routes import DATASET, OPEN, ROUTES, UPSTREAM_PATH, Route
 
 _STRING = {"type": "string"}
 _PREDICATE = {
@@ -51,6 +51,8 @@ SUMMARIES = {
     "records": "Rows with personal data treated",
     "query": "A statistic with differential-privacy noise and error bars",
     "plan": "What a question would cost; touches no data (`?of=records` for rows)",
+    "proxy": "An upstream's own path: its rows with personal data treated, parameters as the rules bind them",
+    "proxy_head": "The same without a body; recorded like any other reply",
     "token": "RFC 6749 token endpoint: client credentials, device grant",
     "device": "RFC 8628 device authorization",
     "activate_page": "The page where a person activates a client",
@@ -66,7 +68,7 @@ def document(origin: str) -> dict[str, Any]:
             "get": {"summary": meaning, "security": [], "responses": {"200": {"description": "ok"}}}
         }
     for route in ROUTES:
-        shown = route.pattern.pattern.replace("(?P<dataset>[a-z0-9][a-z0-9.-]{0,127})", "{dataset}")
+        shown = path_of(route)
         paths.setdefault(shown, {})[route.method.lower()] = _operation(route.name, route.method, shown)
     return {
         "openapi": "3.1.0",
@@ -92,6 +94,11 @@ def document(origin: str) -> dict[str, Any]:
     }
 
 
+def path_of(route: Route) -> str:
+    """Return a route's path as OpenAPI writes it."""
+    return route.pattern.pattern.replace(DATASET, "{dataset}").replace(UPSTREAM_PATH, "/{path}")
+
+
 def _operation(name: str, method: str, path: str) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": name,
@@ -105,7 +112,11 @@ def _operation(name: str, method: str, path: str) -> dict[str, Any]:
         },
     }
     if "{dataset}" in path:
-        operation["parameters"] = [{"name": "dataset", "in": "path", "required": True, "schema": _STRING}]
+        operation["parameters"] = [
+            {"name": part, "in": "path", "required": True, "schema": _STRING}
+            for part in ("dataset", "path")
+            if f"{{{part}}}" in path
+        ]
     if name in {"token", "device", "activate_page", "activate"}:
         operation["security"] = []
     if method == "POST" and name in BODIES:

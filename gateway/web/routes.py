@@ -15,6 +15,8 @@ from gateway.terms.query import Action
 
 KIB: Final = 1024
 DATASET = r"(?P<dataset>[a-z0-9][a-z0-9.-]{0,127})"
+UPSTREAM_PATH = r"(?P<upstream_path>(?!.*//)(?!.*/\.)/[A-Za-z0-9._~/-]{0,511})"
+"""Read in one way only: no escape, no empty segment, no segment that begins with a dot."""
 
 
 class Service(StrEnum):
@@ -46,7 +48,7 @@ def _route(name: str, method: str, path: str, **rest: object) -> Route:
 
 OPEN: Final[Mapping[str, str]] = {
     "/livez": "the process runs",
-    "/readyz": "the ledger answers",
+    "/readyz": "the ledger can record",
     "/openapi.json": "this interface, described",
     "/.well-known/oauth-authorization-server": "RFC 8414 metadata",
     "/.well-known/oauth-protected-resource": "RFC 9728 metadata, with the log's verifier key",
@@ -72,6 +74,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         dry_run=True,
         body_bytes_max=64 * KIB,
     ),
+    _route("proxy", "GET", rf"/v1/datasets/{DATASET}/proxy{UPSTREAM_PATH}", action=Action.PROXY),
+    _route("proxy_head", "HEAD", rf"/v1/datasets/{DATASET}/proxy{UPSTREAM_PATH}", action=Action.PROXY),
     _route("token", "POST", r"/oauth/token", service=Service.TOKEN, body_bytes_max=16 * KIB),
     _route("device", "POST", r"/oauth/device_authorization", service=Service.DEVICE, body_bytes_max=16 * KIB),
     _route("activate_page", "GET", r"/activate", service=Service.ACTIVATE),
@@ -88,6 +92,7 @@ class Match:
 
     route: Route | None
     dataset: DatasetId | None = None
+    upstream_path: str | None = None
     allowed: tuple[str, ...] = ()
 
 
@@ -97,7 +102,8 @@ def match(method: str, path: str) -> Match:
     for route in ROUTES:
         if found := route.pattern.fullmatch(path):
             if method == route.method:
-                name = found.groupdict().get("dataset")
-                return Match(route, None if name is None else DatasetId(name))
+                named = found.groupdict()
+                name = named.get("dataset")
+                return Match(route, None if name is None else DatasetId(name), named.get("upstream_path"))
             allowed.append(route.method)
     return Match(None, allowed=tuple(sorted(allowed)))

@@ -5,7 +5,9 @@ connection is aborted and counted instead (promise P1), and one handler gets eve
 """
 
 import asyncio
+import resource
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -14,12 +16,43 @@ from gateway import telemetry
 
 HEADER_BYTES_MAX = 8190
 BODY_READ_S = 10.0
+HEADER_READ_S = 10.0
+"""Until a connection's first request must be there; between later ones it may idle, see below."""
+IDLE_S = 75.0
+CONNECTIONS_MAX = 4096
+FILES_MAX = 16_384
+
+
+def raise_file_limit() -> None:
+    """Let the process hold all connections it may take, and its own files beside them."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class ClosingHandler(RequestHandler):
     """A connection that never answers by itself."""
 
-    __slots__ = ()
+    __slots__ = ("_first_request_by",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection, if there is room; who then says nothing, or half a header, is cut off."""
+        super().connection_made(transport)
+        manager = self._manager
+        loop = asyncio.get_running_loop()
+        self._first_request_by = loop.call_later(HEADER_READ_S, self._cut_off_if_silent)
+        if manager is not None and len(manager.connections) > CONNECTIONS_MAX:
+            telemetry.connection_closed("no-room")
+            cast("asyncio.Transport", transport).abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._first_request_by.cancel()
+        super().connection_lost(exc)
+
+    def _cut_off_if_silent(self) -> None:
+        if self._request_count == 0 and self.transport is not None:
+            telemetry.connection_closed("silent")
+            self.transport.abort()
 
     def handle_error(
         self,
@@ -50,7 +83,7 @@ class ClosingServer(web.Server):
             "max_line_size": HEADER_BYTES_MAX,
             "max_field_size": HEADER_BYTES_MAX,
             "max_headers": 64,
-            "keepalive_timeout": 75.0,
+            "keepalive_timeout": IDLE_S,
             "lingering_time": 2.0,
         }
         super().__init__(handler, **self._options)  # type: ignore[arg-type]

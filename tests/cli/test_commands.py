@@ -32,7 +32,7 @@ def test_every_command_has_help(name: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        ("demo",), ("serve",), ("policy", "check"), ("org", "add"), ("agreement", "add"), ("client", "add"),
+        ("demo",), ("init",), ("serve",), ("policy", "check"), ("org", "add"), ("agreement", "add"), ("client", "add"),
         ("operator", "add"), ("receipt", "verify"), ("audit", "verify"),
     ],
 )  # fmt: skip

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.client.receipt import ReceiptUnreadable, StoredReceipt, receipt_of, verify_file
+from gateway.client.failures import AnswerRefused
+from gateway.client.receipt import (
+    ReceiptUnreadable,
+    StoredReceipt,
+    receipt_of,
+    require_receipt,
+    verify_file,
+)
 from gateway.jose import base64url
 from gateway.keyring.keyring import Keyring
 from gateway.ledger.sqlite import SqliteLedger
@@ -21,7 +28,7 @@ class NoonClock:
     def now(self) -> datetime:
         return datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
-    async def sleep_until(self, moment_ms: int) -> None:
+    async def sleep(self, seconds: float) -> None:
         raise AssertionError(f"no reason to wait until {moment_ms}")
 
 
@@ -45,7 +52,7 @@ async def headers(keyring: Keyring) -> dict[str, str]:
         ReleaseRequest(
             request_id=RequestId("5d1f0a52-8f0e-4a1e-9d6b-3d5c1f5f4b11"),
             kind=EntryKind.SINGLE,
-            facts={"status": 200},
+            facts={"status": 200, "client": "etl-1"},
             private={},
             body=BODY,
         )
@@ -117,3 +124,39 @@ def test_an_answer_without_receipt_has_none_and_a_broken_one_is_not_passed_over(
     assert receipt_of({}, BODY) is None
     with pytest.raises(ReceiptUnreadable):
         receipt_of({"Gateway-Receipt": "=", "Gateway-Entry": "AA"}, BODY)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"body": b'{"rows": [1]}'}, "does not commit to this body"),
+        ({"status": 206}, "another status"),
+        ({"client": "etl-2"}, "another client"),
+        ({"vkey": None}, "does not verify"),
+        ({"receipt": None}, "without a receipt"),
+        ({"method": "HEAD", "body": b""}, None),  # recorded with a body that is not sent
+        ({"receipt": None, "status": 503}, None),  # which says that it could not be recorded
+        ({}, None),
+    ],
+)
+def test_an_answer_is_used_only_if_it_was_recorded_as_it_is(
+    headers: dict[str, str], keyring: Keyring, tmp_path: Path, changed: dict[str, object], said: str | None
+) -> None:
+    """Promise P1, held by the firm."""
+    body = changed.get("body", BODY)
+    assert isinstance(body, bytes)
+    other = Keyring.create(tmp_path / "other", log_name="gateway.example/log")
+    arguments: dict[str, object] = {
+        "vkey": keyring.log.vkey,
+        "client": "etl-1",
+        "status": 200,
+        "method": "GET",
+    }
+    arguments |= {name: value for name, value in changed.items() if name in arguments}
+    arguments["vkey"] = arguments["vkey"] or other.log.vkey
+    receipt = None if "receipt" in changed else receipt_of(headers, body)
+    if said is None:
+        require_receipt(receipt, **arguments)  # type: ignore[arg-type]
+        return
+    with pytest.raises(AnswerRefused, match=said):
+        require_receipt(receipt, **arguments)  # type: ignore[arg-type]

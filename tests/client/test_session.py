@@ -2,13 +2,23 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from gateway.client import Gateway, GatewayProblem, SyncGateway
-from gateway.client.keys import ClientKey
+from gateway.client import (
+    Answer,
+    AnswerRefused,
+    ClientKey,
+    Gateway,
+    GatewayProblem,
+    GatewayUnreachable,
+    ProfileInvalid,
+    StoredReceipt,
+    SyncGateway,
+)
 from gateway.client.wire import checked_origin
 
 SmallGateway = Any
@@ -29,6 +39,11 @@ def statistic() -> web.Response:
         {"province": "79", "n": {"value": None, "margin": 3.5}},
     ]
     return web.json_response({"rows": rows, "charge": {"rho": "0.01", "epsilon": "0.4"}})
+
+
+def page(rows: list[dict[str, int]], following: str) -> web.Response:
+    """A page of rows that is not the last, as the gateway writes it."""
+    return web.json_response({"rows": rows, "next_cursor": following}, headers={"Gateway-Next": following})
 
 
 async def test_a_login_shows_code_page_and_phrase_and_waits_for_the_person(
@@ -146,10 +161,129 @@ async def test_a_lost_answer_is_asked_for_again_under_the_same_key_and_a_new_pro
     assert first.proofs != second.proofs
 
 
+async def test_what_is_only_read_is_asked_again_with_a_new_proof_too(small_gateway: SmallGateway) -> None:
+    """Promise P7: the HTTP library must not send the same proof again by itself."""
+    small_gateway.answers = [None]
+    async with session(small_gateway) as gateway:
+        await gateway.resume("credit-risk")
+        await gateway.datasets()
+
+    first, second = small_gateway.seen
+    assert first.proofs != second.proofs
+    assert small_gateway.tokens_given == 1
+
+
+@pytest.mark.parametrize("origin", ["http://127.0.0.1:9", "https://no-such-host.invalid"])
+async def test_a_gateway_that_is_not_there_is_one_clear_sentence(origin: str) -> None:
+    async with Gateway(origin, client="etl-1", key=ClientKey.create()) as gateway:
+        with pytest.raises(GatewayUnreachable) as caught:
+            await gateway.resume("credit-risk")
+
+    assert str(caught.value).startswith(f"{origin} cannot be reached: no")
+
+
+async def test_a_gateway_that_does_not_answer_is_given_up(small_gateway: SmallGateway) -> None:
+    async def hang(_query: Any) -> None:
+        await asyncio.sleep(5)
+
+    small_gateway._query = hang
+    async with session(small_gateway, timeout_s=0.2) as gateway:
+        with pytest.raises(GatewayUnreachable, match="no answer in time"):
+            await gateway.resume("credit-risk")
+
+
+async def test_what_is_signed_is_what_is_sent_character_by_character(small_gateway: SmallGateway) -> None:
+    async with session(small_gateway) as gateway:
+        await gateway.resume("credit-risk")
+        answer = await gateway.forward(
+            "GET", "/v1/datasets/x/proxy/a%2Cb%7E", query_string="q=%2C+%20&r=,", body=b"", headers={}
+        )
+        for target in ("/v1/a b", "/v1/#x", "/v1/é", "v1", "/v1/\r\nX: y"):
+            with pytest.raises(ValueError, match="percent-encoded"):
+                await gateway.forward("GET", target, query_string="", body=b"", headers={})
+
+    (query,) = small_gateway.seen
+    assert (answer.status, query.path, query.query_string) == (
+        200,
+        "/v1/datasets/x/proxy/a%2Cb%7E",
+        "q=%2C+%20&r=,",
+    )
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        ({"resource": "ORIGIN", "gateway_log_key": "log+1+A"}, "log+1+A"),
+        ({"resource": "https://elsewhere.example", "gateway_log_key": "log+1+A"}, "calls itself"),
+        ({"resource": "ORIGIN"}, "no data sharing gateway"),
+        (["x"], "no data sharing gateway"),
+    ],
+)
+async def test_the_published_log_key_is_of_a_gateway_that_calls_itself_so(answered: Any, said: str) -> None:
+    async def metadata(request: web.BaseRequest) -> web.Response:
+        own = f"http://{request.host}"
+        return web.Response(text=json.dumps(answered).replace("ORIGIN", own))
+
+    runner = web.ServerRunner(web.Server(metadata))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with Gateway(
+        f"http://127.0.0.1:{runner.addresses[0][1]}", client="etl-1", key=ClientKey.create()
+    ) as gateway:
+        if said.startswith("log"):
+            assert await gateway.published_log_key() == said
+        else:
+            with pytest.raises(ProfileInvalid, match=said):
+                await gateway.published_log_key()
+    await runner.cleanup()
+
+
+async def test_with_the_logs_key_an_answer_without_a_proof_is_not_given_out(
+    small_gateway: SmallGateway,
+) -> None:
+    small_gateway.answers = [statistic(), web.json_response({"title": "Reply not recordable"}, status=503)]
+    async with session(small_gateway, log_key="log+00000000+AAAA") as gateway:
+        await gateway.resume("credit-risk")
+        with pytest.raises(AnswerRefused, match="without a receipt"):
+            await gateway.query("x", "SELECT 1")
+        with pytest.raises(GatewayProblem, match="not recordable"):  # a refusal holds no data
+            await gateway.datasets()
+
+
+def test_an_answer_without_rows_still_names_its_columns() -> None:
+    document = {
+        "columns": [{"name": "a", "treatment": "keep"}, {"name": "b", "treatment": "keep"}],
+        "rows": [],
+    }
+    frame = Answer(status=200, content_type="application/json", body=json.dumps(document).encode()).frame()
+
+    assert list(frame.columns) == ["a", "b"]
+
+
+def test_a_columns_type_does_not_hang_on_what_is_missing() -> None:
+    rows = [
+        {"t": "a", "i": 1, "f": 1, "b": True, "n": None},
+        {"t": None, "i": None, "f": 1.5, "b": None, "n": None},
+    ]
+    body = json.dumps({"rows": rows}).encode()
+    frame = Answer(status=200, content_type="application/json", body=body).frame()
+
+    assert [str(kind) for kind in frame.dtypes] == ["string", "Int64", "Float64", "boolean", "object"]
+
+
+def test_a_frame_can_be_written_to_parquet_with_what_it_carries(tmp_path: Path) -> None:
+    receipt = StoredReceipt(proof=b"p", entry=b"e", body=b"b")
+    body = json.dumps({"rows": [{"a": 1}], "charge": {"rho": "0.1"}}).encode()
+    frame = Answer(status=200, content_type="application/json", body=body, receipt=receipt).frame()
+    frame.to_parquet(tmp_path / "a.parquet")
+
+    assert frame.attrs == {"charge": {"rho": "0.1"}, "receipt": {"receipt": "cA", "entry": "ZQ"}}
+
+
 async def test_pages_follow_the_cursor_to_the_end(small_gateway: SmallGateway) -> None:
     small_gateway.answers = [
-        web.json_response({"rows": [{"a": 1}], "next_cursor": "c1"}),
-        web.json_response({"rows": [{"a": 2}], "next_cursor": "c2"}),
+        page([{"a": 1}], "c1"),
+        page([{"a": 2}], "c2"),
         web.json_response({"rows": [{"a": 3}]}),
     ]
     async with session(small_gateway) as gateway:
@@ -265,7 +399,7 @@ async def test_a_token_that_is_not_bound_to_the_key_is_not_taken(small_gateway: 
     """Promise P7."""
     small_gateway.token_type = "Bearer"
     async with session(small_gateway) as gateway:
-        with pytest.raises(ValueError, match="DPoP-bound"):
+        with pytest.raises(AnswerRefused, match="DPoP-bound"):
             await gateway.resume("credit-risk")
 
 
@@ -291,7 +425,7 @@ def test_an_origin_is_https_or_this_machine(origin: str) -> None:
 
 async def test_without_await_the_words_and_answers_are_the_same(small_gateway: SmallGateway) -> None:
     pages = [
-        web.json_response({"rows": [{"a": 1}], "next_cursor": "c1"}),
+        page([{"a": 1}], "c1"),
         web.json_response({"rows": [{"a": 2}]}),
     ]
     small_gateway.answers = [statistic(), *pages]

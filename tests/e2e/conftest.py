@@ -1,5 +1,6 @@
-"""The one shared scene, by name."""
+"""The shared scenes, by name."""
 
+from firm_scene import desk
 from scene import scene
 
-__all__ = ["scene"]
+__all__ = ["desk", "scene"]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,16 @@ def a_measure(kind: MeasureKind, column: str | None = None, centre: int = 0) -> 
     return Measure(kind=kind, column=name, centre=centre, sensitivity=1, scale=1.0, rho=PicoRho(1))
 
 
-def a_key(column: Column, *values: Any) -> GroupKey:
-    return GroupKey(column=column, name=column.name, values=values)
+def a_key(dataset: Dataset, name: str) -> GroupKey:
+    """The column's public list, as the planner takes it."""
+    column = dataset.column(name)
+    assert column is not None
+    return GroupKey(column=column, name=name, values=column.values)
+
+
+def listing(columns: tuple[Column, ...], **values: tuple[Any, ...]) -> tuple[Column, ...]:
+    """Return the columns with public lists."""
+    return tuple(replace(column, values=values.get(column.name, ())) for column in columns)
 
 
 def a_statistic(dataset: Dataset, *measures: Measure, **more: Any) -> StatisticPlan:
@@ -124,13 +133,16 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.engine = DuckDbEngine(folder, deadline_s=30, memory_mb=800, threads=2)
+        self.engine = DuckDbEngine(
+            folder, snapshots=folder / "snapshots", deadline_s=30, memory_mb=800, threads=2
+        )
 
     a_column = staticmethod(a_column)
     a_dataset = staticmethod(a_dataset)
     a_key = staticmethod(a_key)
     a_measure = staticmethod(a_measure)
     a_rows_plan = staticmethod(a_rows_plan)
+    listing = staticmethod(listing)
     a_statistic = staticmethod(a_statistic)
     columns = COLUMNS
 
@@ -159,7 +171,7 @@ def an_engine(tmp_path: Path) -> Iterator[Callable[..., DuckDbEngine]]:
     made = []
 
     def make(**more: Any) -> DuckDbEngine:
-        settings = {"deadline_s": 30.0, "memory_mb": 800, "threads": 2}
+        settings = {"snapshots": tmp_path / "snapshots", "deadline_s": 30.0, "memory_mb": 800, "threads": 2}
         made.append(DuckDbEngine(tmp_path, **(settings | more)))
         return made[-1]
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gateway.engines.duckdb import FAILED, DuckDbEngine, _locked_database
+from gateway.engines.database import FAILED, locked_database
+from gateway.engines.duckdb import DuckDbEngine
 from gateway.errors import EngineFailed
 from gateway.terms.dataset import ColumnType
 
-ROWS_OF_A_LONG_QUERY = 30_000_000
+ROWS_OF_A_LONG_QUERY = 10_000_000
 
 
 def put_rows(folder: Path, path: str = "a.csv") -> None:
@@ -30,7 +32,8 @@ def a_long_plan(tmp_path: Path, bench: Any) -> Any:
     """A small file whose rows take many seconds to put in order."""
     column = pa.array(np.zeros(ROWS_OF_A_LONG_QUERY, dtype=np.int8))
     pq.write_table(pa.table({"person": column}), tmp_path / "long.parquet")
-    return bench.a_rows_plan(bench.a_dataset("long.parquet", (bench.a_column("person", ColumnType.TEXT),)))
+    dataset = bench.a_dataset("long.parquet", (bench.a_column("person", ColumnType.INTEGER),))
+    return bench.a_rows_plan(replace(dataset, unit=None))  # without a unit it is prepared in a moment
 
 
 @pytest.mark.parametrize(
@@ -55,7 +58,7 @@ async def test_a_source_outside_the_data_folder_is_no_source(tmp_path: Path, ben
     put_rows(folder, "in/a.csv")
     (folder / "linked.csv").symlink_to(outside / "a.csv")
     (folder / "linked").symlink_to(outside)
-    engine = DuckDbEngine(folder, deadline_s=30, memory_mb=400, threads=1)
+    engine = DuckDbEngine(folder, snapshots=tmp_path / "snapshots", deadline_s=30, memory_mb=400, threads=1)
     dataset = bench.a_dataset(path)
 
     with pytest.raises(EngineFailed) as caught:
@@ -102,7 +105,7 @@ def test_a_database_reads_its_file_and_does_nothing_else(tmp_path: Path, sql: st
     put_rows(tmp_path)
     put_rows(tmp_path, "b.csv")
     before = sorted(tmp_path.iterdir())
-    database = _locked_database(tmp_path / "a.csv", 400, 1)
+    database = locked_database((tmp_path / "a.csv",), memory_mb=400, threads=1)
 
     read = database.execute(
         "SELECT count(*) FROM read_csv($path)", {"path": str(tmp_path / "a.csv")}
@@ -120,6 +123,7 @@ async def test_what_is_late_is_interrupted_and_the_pool_is_free_again(
 ) -> None:
     put_rows(tmp_path)
     engine = an_engine(deadline_s=0.5, queries_max=1, threads=1)
+    assert await engine.check(a_long_plan.dataset) == ()
 
     with pytest.raises(EngineFailed, match=FAILED):
         await engine.execute(a_long_plan)
@@ -133,6 +137,7 @@ async def test_what_is_abandoned_is_interrupted_and_the_pool_is_free_again(
 ) -> None:
     put_rows(tmp_path)
     engine = an_engine(deadline_s=1.5, queries_max=1, threads=1)
+    assert await engine.check(a_long_plan.dataset) == ()
     abandoned = [asyncio.create_task(engine.execute(a_long_plan)) for _ in range(3)]  # one runs, two wait
     while not any(running.future.running() for running in engine._running):  # noqa: ASYNC110 (no event tells)
         await asyncio.sleep(0)

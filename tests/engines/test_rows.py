@@ -140,11 +140,14 @@ HOSTILE = ["' OR 1=1 --", '"; DROP TABLE x; --', "$p0", "{'f0': 'VARCHAR'}", "a'
 @pytest.mark.parametrize("text", HOSTILE)
 @FORMATS
 def test_hostile_constants_and_column_names_are_data(bench: Any, path: str, text: str) -> None:
-    columns = (bench.a_column("person", ColumnType.TEXT), bench.a_column(text, ColumnType.TEXT))
+    columns = (
+        bench.a_column("person", ColumnType.TEXT),
+        bench.a_column(text, ColumnType.TEXT, values=("x", text)),
+    )
     bench.put(path, ["person", text], [["a", text], ["b", "other"]])
     dataset = bench.a_dataset(path, columns)
     equal = Comparison(ColumnName(text), Comparator.EQUAL, (text,))
-    statistic = bench.a_statistic(dataset, keys=(bench.a_key(columns[1], "x", text),), predicate=equal)
+    statistic = bench.a_statistic(dataset, keys=(bench.a_key(dataset, text),), predicate=equal)
 
     assert bench.rows(bench.a_rows_plan(dataset, predicate=equal)) == [("a", text)]
     assert bench.ask(statistic).values == ((0,), (1,))

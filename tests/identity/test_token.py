@@ -1,5 +1,6 @@
 """Tokens as values: what goes in comes out, and what they are worth falls with time."""
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.errors import NotAuthenticated
 from gateway.identity.caller import caller_of
 from gateway.identity.factors import amr_of, assurance_at
-from gateway.identity.token import AccessClaims, claims_document, subject_of
+from gateway.identity.token import TOKENS_MAX, AccessClaims, SeenTokens, claims_document, subject_of
 from gateway.terms.caller import Assurance, Caller
 
 World = Any
@@ -111,6 +112,62 @@ def test_a_fresh_hardware_key_loses_its_freshness_and_then_its_window(world: Wor
 
     assert [worth(fresh, s) for s in (0, 50, 51)] == [Assurance.AAL3, Assurance.AAL3, Assurance.AAL2]
     assert [worth(ending, s) for s in (0, 100, 101)] == [Assurance.AAL2, Assurance.AAL2, Assurance.AAL1]
+
+
+def test_a_token_seen_before_is_judged_anew_by_time_issuer_audience_and_key(world: World) -> None:
+    """Promise P7. What is remembered is that a key signed a text; nothing that can change is."""
+    seen = SeenTokens()
+    token = signed(world, the_claims(age_s=8 * 3600 - 100, life_s=900))
+    first = world.verify_token(token, seen=seen)
+
+    assert world.verify_token(token, seen=seen) == first == world.verify_token(token)
+    assert world.verify_token(token, seen=seen, now=NOW + timedelta(seconds=101)).assurance is Assurance.AAL1
+    changes: list[dict[str, Any]] = [
+        {"now": NOW + timedelta(seconds=900)},
+        {"now": NOW - timedelta(seconds=11)},
+        {"issuer": "https://other.example"},
+        {"audience": "https://other.example"},
+        {"keys": {}},
+        {"keys": dict.fromkeys(world.keys, world.client_key.public_key())},
+    ]
+    for change in changes:
+        with pytest.raises(NotAuthenticated):
+            world.verify_token(token, seen=seen, **change)
+    assert len(seen) == 1
+
+
+def test_only_a_token_that_was_verified_is_remembered(world: World) -> None:
+    """Promise P7."""
+    seen = SeenTokens()
+    token = signed(world, the_claims())
+    world.verify_token(token, seen=seen)
+    head, body, signature = token.split(".")
+    forged = [
+        f"{head}.{body}.{signature[:-4]}AAAA",
+        f"{head}.{signed(world, the_claims(person=('pwd',))).split('.')[1]}.{signature}",
+        f"{token}=",
+        f" {token}",
+        token[:-1],
+    ]
+
+    for text in forged:
+        for _ in range(2):
+            with pytest.raises(NotAuthenticated):
+                world.verify_token(text, seen=seen)
+    assert len(seen) == 1
+
+
+def test_of_many_tokens_the_longest_unused_is_forgotten(world: World) -> None:
+    seen = SeenTokens()
+    token = signed(world, the_claims())
+    world.verify_token(token, seen=seen)
+    kept = seen.get(hashlib.sha256(token.encode()).digest())
+    assert kept is not None
+    for number in range(TOKENS_MAX):
+        seen.put(number.to_bytes(32, "big"), kept)
+
+    assert len(seen) == TOKENS_MAX
+    assert seen.get(hashlib.sha256(token.encode()).digest()) is None
 
 
 def test_another_machines_clock_may_be_a_little_ahead(world: World) -> None:

@@ -47,7 +47,7 @@ class StandingClock:
     def now(self) -> datetime:
         return self.moment
 
-    async def sleep_until(self, moment_ms: int) -> None:
+    async def sleep(self, seconds: float) -> None:
         raise AssertionError(f"the ledger waits for no clock, not for {moment_ms}")
 
 

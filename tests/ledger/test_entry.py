@@ -31,9 +31,9 @@ def test_an_entry_is_what_rfc_8785_spells(build: Any, some: dict[str, Any], ts: 
 
 def test_an_opening_opens_its_own_commitment_only(build: Any) -> None:
     """Promise P9."""
-    salts = iter([b"\x01" * 32, b"\x02" * 32])
+    salts = b"\x01" * 32 + b"\x02" * 32
     private = {"question": b"SELECT 1", "peer": b"203.0.113.7"}
-    draft = draft_of_charge(build.charge(private=private), lambda _: next(salts), bytes)
+    draft = draft_of_charge(build.charge(private=private), lambda size: salts[:size], bytes)
     stated = parsed(draft.leaf(ts=0))["commitments"]
     assert isinstance(stated, dict)
     openings = dict(draft.openings)

@@ -49,7 +49,7 @@ class HandClock:
     def now(self) -> datetime:
         return self.moment
 
-    async def sleep_until(self, moment_ms: int) -> None:
+    async def sleep(self, seconds: float) -> None:
         raise AssertionError(f"enrolment never waits, not until {moment_ms}")
 
     def pass_by(self, **time: float) -> None:

@@ -30,8 +30,8 @@ class Noon:
     def now(self) -> datetime:
         return NOON
 
-    async def sleep_until(self, moment_ms: int) -> None:
-        raise AssertionError(moment_ms)
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError(seconds)
 
 
 @dataclass(slots=True)

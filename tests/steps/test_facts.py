@@ -20,10 +20,8 @@ def test_the_facts_of_an_answered_statistic() -> None:
         "dataset": "people",
         "revision": 1,
         "rules_sha256": "0" * 64,
-        "by": ("banks-count",),
         "action": "aggregate",
         "dry_run": False,
-        "plan_sha256": "1" * 64,
         "price_pico_rho": "5000000000",
         "price_pico_delta": "0",
         "groups": 1,
@@ -34,14 +32,21 @@ def test_the_facts_of_rows_count_the_treatments() -> None:
     assert facts_of(a_query(), Seen(plan=a_rows_plan())) == {"treatments": {"keep": 1}}
 
 
-def test_a_refusal_names_its_reason_and_rules() -> None:
+def test_a_refusal_names_its_reason_and_not_its_rules() -> None:
     error = NotPermitted("no", reason="rule-forbids", rules=frozenset({"no-banks"}))
 
     assert facts_of(a_query(), Seen(error=error)) == {
         "why": "not-permitted",
         "reason": "rule-forbids",
-        "by": ("no-banks",),
     }
+    assert private_of(a_query(), Seen(error=error))["by"] == b"no-banks"
+
+
+def test_p9_which_rules_decided_and_the_plans_digest_are_committed_to_only() -> None:
+    """Promise P9: a caller gets the entry; rule names are the agency's, a bare digest could be guessed."""
+    private = private_of(a_query(), Seen(permit=a_permit(), plan=a_statistic_plan()))
+
+    assert (private["by"], private["plan"]) == (b"banks-count", b"1" * 64)
 
 
 def test_p9_question_address_token_and_operator_are_committed_to_and_not_in_clear() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.terms.query import Action
-from gateway.web.openapi import document
+from gateway.web.openapi import document, path_of
 from gateway.web.routes import OPEN, ROUTES, match
 
 
@@ -32,6 +32,8 @@ def test_an_open_path_is_no_route_of_the_flow(path: str) -> None:
         ("POST", "/v1/datasets/a.b-c/query", "query", Action.AGGREGATE, False),
         ("POST", "/v1/datasets/a.b-c/plan", "plan", Action.AGGREGATE, True),
         ("GET", "/v1/datasets/a.b-c", "dataset", None, False),
+        ("GET", "/v1/datasets/a.b-c/proxy/x/y.json", "proxy", Action.PROXY, False),
+        ("HEAD", "/v1/datasets/a.b-c/proxy/x/y.json", "proxy_head", Action.PROXY, False),
         ("GET", "/v1/datasets", "datasets", None, False),
         ("GET", "/activate", "activate_page", None, False),
         ("POST", "/activate", "activate", None, False),
@@ -59,6 +61,15 @@ def test_a_path_leads_to_its_route(
         "/V1/datasets",
         "//v1/datasets",
         "/v1/datasets/a/records\n",
+        "/v1/datasets/a/proxy",
+        "/v1/datasets/a/proxy/../x",
+        "/v1/datasets/a/proxy/x/..",
+        "/v1/datasets/a/proxy//x",
+        "/v1/datasets/a/proxy/.x",
+        "/v1/datasets/a/proxy/%2e%2e/x",
+        "/v1/datasets/a/proxy/x;y",
+        "/v1/datasets/a/proxy/x\n",
+        "/v1/datasets/a/proxy/" + "a" * 512,
         "/oauth/token/",
         "http://elsewhere/v1/datasets",
     ],
@@ -66,6 +77,13 @@ def test_a_path_leads_to_its_route(
 def test_anything_else_leads_nowhere(path: str) -> None:
     assert match("POST", path).route is None
     assert match("GET", path).route is None
+
+
+def test_the_upstreams_path_begins_with_its_slash() -> None:
+    found = match("GET", "/v1/datasets/a/proxy/-/people.json")
+
+    assert (found.dataset, found.upstream_path) == ("a", "/-/people.json")
+    assert match("POST", "/v1/datasets/a/proxy/x").allowed == ("GET", "HEAD")
 
 
 def test_a_wrong_method_names_the_right_ones() -> None:
@@ -79,9 +97,7 @@ def test_openapi_describes_every_path_and_no_other() -> None:
         for path, methods in document("https://g")["paths"].items()
         for method in methods
     }
-    routed = {
-        (route.pattern.pattern.replace("(?P<dataset>[a-z0-9][a-z0-9.-]{0,127})", "{dataset}"), route.method)
-        for route in ROUTES
-    }
+    routed = {(path_of(route), route.method) for route in ROUTES}
 
     assert described == routed | {(path, "GET") for path in OPEN}
+    assert not any(set("()[]?") & set(path) for path, _ in described)

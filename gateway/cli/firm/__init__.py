@@ -1,0 +1,1 @@
+"""The firm's commands. They need the base distribution only, nothing of the server."""

@@ -1,0 +1,155 @@
+"""What a firm's machine remembers between commands: one folder that only its owner may read.
+
+    profile.json     the gateway, who we are to it, for which purpose, and the log's verifier key
+    client.pem       the private key (or wherever ``key`` points), mode 0600
+    connect.secret   the secret of ``gateway connect``'s address, mode 0600
+
+No token is kept. The log's key is trusted on first use unless it was given; a gateway that later
+shows another one is refused, because it could show each firm another log.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from gateway.client.failures import ProfileInvalid
+from gateway.client.keys import ClientKey
+
+FOLDER_VARIABLE: Final = "GATEWAY_PROFILE"
+FOLDER_NAME: Final = "data-sharing-gateway"
+FILE_NAME: Final = "profile.json"
+KEY_NAME: Final = "client.pem"
+SECRET_NAME: Final = "connect.secret"  # noqa: S105  a file's name
+SECRET_BYTES: Final = 24
+OWNER_ONLY: Final = 0o700
+FILE_BYTES_MAX: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Who we are to which gateway. All of it may be shown; the private key stays in its file."""
+
+    gateway: str
+    client: str
+    purpose: str
+    key: str
+    """Path of the private key's file."""
+    log_key: str
+    """The log's verifier key that every receipt is held against."""
+
+    @classmethod
+    def load(cls, folder: Path) -> "Profile":
+        """Return the profile of a folder.
+
+        Raises:
+            ProfileInvalid: There is none, or others could have written it.
+
+        """
+        file = folder / FILE_NAME
+        try:
+            _check_owner(file)
+            document = json.loads(file.read_bytes()[:FILE_BYTES_MAX])
+            return cls(**{name: _text(document, name) for name in cls.__slots__})
+        except FileNotFoundError as error:
+            raise ProfileInvalid(
+                "no gateway is known here yet; run: gateway login --gateway URL --client ID --purpose P"
+            ) from error
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise ProfileInvalid(
+                f"`{file}` cannot be read; remove it and run `gateway login` anew"
+            ) from error
+
+    def save(self, folder: Path) -> None:
+        """Write the profile, whole or not at all."""
+        make_folder(folder)
+        _write(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
+
+    def private_key(self) -> ClientKey:
+        """Return the client's key.
+
+        Raises:
+            ProfileInvalid: The file is not there, is no P-256 key, or others may read it.
+
+        """
+        try:
+            return ClientKey.load(self.key)
+        except FileNotFoundError as error:
+            raise ProfileInvalid(f"there is no key file `{self.key}`; name it with --key") from error
+        except (OSError, ValueError, TypeError) as error:
+            raise ProfileInvalid(f"the key file `{self.key}` cannot be used: {error}") from error
+
+
+def profile_folder(environment: Mapping[str, str]) -> Path:
+    """Return where the profile is: ``GATEWAY_PROFILE``, or a folder in the XDG configuration home."""
+    if chosen := environment.get(FOLDER_VARIABLE):
+        return Path(chosen)
+    return Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / FOLDER_NAME
+
+
+def make_folder(folder: Path) -> None:
+    """Make the profile folder, for its owner only.
+
+    Raises:
+        ProfileInvalid: It was there before, and others may write to it.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY)
+    if os.name == "posix" and folder.stat().st_mode & 0o022:
+        raise ProfileInvalid(f"others may write to the folder `{folder}`; run: chmod 700 {folder}")
+
+
+def checked_log_key(known: Profile | None, gateway: str, published: str, given: str | None) -> str:
+    """Return the log's key to trust: the one given, the one already trusted, or the first one seen.
+
+    Raises:
+        ProfileInvalid: The gateway publishes another one than is trusted.
+
+    """
+    pinned = known.log_key if known is not None and known.gateway == gateway else None
+    trusted = given or pinned or published
+    if trusted != published:
+        raise ProfileInvalid(
+            f"the log's key at {gateway} is not the one you trust: it shows `{published}`, and trusted is "
+            f"`{trusted}`; do not go on before the operator told you, by another way than this gateway, "
+            "that the key was changed; then run `gateway login --log-key FILE` with the new one"
+        )
+    return trusted
+
+
+def connect_secret(folder: Path, *, anew: bool) -> str:
+    """Return the secret of the loopback address; it stays the same, so that saved addresses work on."""
+    file = folder / SECRET_NAME
+    make_folder(folder)
+    if anew or not file.exists():
+        _write(file, secrets.token_urlsafe(SECRET_BYTES) + "\n")
+    _check_owner(file)
+    secret = file.read_text(encoding="ascii").strip()
+    if len(secret) < SECRET_BYTES:
+        raise ProfileInvalid(f"`{file}` holds no secret; run `gateway connect --new-secret`")
+    return secret
+
+
+def _check_owner(file: Path) -> None:
+    """Refuse what others may read or write. SECURITY: the pin of the log's key is in there."""
+    if os.name == "posix" and file.stat().st_mode & 0o077:
+        raise ProfileInvalid(f"others may read `{file}`; run: chmod 600 {file}")
+
+
+def _text(document: Mapping[str, object], name: str) -> str:
+    value = document[name]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"`{name}` is not a text")
+    return value
+
+
+def _write(file: Path, text: str) -> None:
+    """Replace a file in one step; only its owner may ever read it."""
+    part = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+        opened.write(text)
+    part.replace(file)

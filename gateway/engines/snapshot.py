@@ -1,0 +1,279 @@
+"""Snapshots: what questions read instead of a source. One private Parquet file a dataset's state.
+
+* A snapshot's name is a digest of the statement that makes it and of the source's stamp: other
+  bounds, lists, persons, typing or bytes make another snapshot, and none is ever changed.
+* It is written in a folder of its own and renamed when it is whole, on the disk, and the source is
+  still as it was; what a crash leaves there is removed at the next start and never read.
+* A source whose stamp is not the snapshot's has none: no answer is old, none mixes two states.
+
+Folders have mode 0700, files 0600. They are not encrypted: they hold what the source beside them
+holds. This file knows threads but no event loop; ``duckdb.py`` decides when to prepare.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from gateway.engines.csv_file import CHECKED_BYTES_MAX, check_csv
+from gateway.engines.database import Work, locked_database
+from gateway.engines.parquet_file import opened_alike, parquet_files
+from gateway.engines.preparation import (
+    SNAPSHOT_FORM,
+    Scan,
+    Statement,
+    parquet_relation,
+    preparation_statement,
+)
+from gateway.engines.source import Stamp, StoredColumn, csv_header, resolve, stamp
+from gateway.engines.typed import is_readable
+from gateway.errors import EngineFailed
+from gateway.terms.dataset import Column, Dataset, PrivacyUnit, Source, SourceFormat
+from gateway.terms.identifiers import DatasetId
+
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+FILE_COLUMN: Final = "file_index"
+"""DuckDB's name for which of several files a row is in."""
+WORKSHOP: Final = "preparing-"
+DESCRIBING_MB: Final = 256
+FREE_BYTES_MIN: Final = 256 << 20
+"""Left free on the disk whatever happens here: the ledger may live on the same one."""
+GROWTH_MAX: Final = 4
+"""A snapshot is expected to take at most this many times the bytes of its source."""
+SPILL_SHARE: Final = 4
+"""What does not fit the memory may take one of so many parts of the free disk."""
+
+Subject = tuple[DatasetId, Source, PrivacyUnit | None, tuple[Column, ...]]
+"""What a document says that a snapshot depends on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A prepared file, open, and the state of the source that it shows."""
+
+    subject: Subject
+    stamp: Stamp
+    path: Path
+    database: duckdb.DuckDBPyConnection
+
+
+def subject_of(dataset: Dataset) -> Subject:
+    """Return what a snapshot of the dataset depends on."""
+    return dataset.id, dataset.source, dataset.unit, dataset.columns
+
+
+class Snapshots:
+    """The snapshots of one installation; at most one a dataset, the present one."""
+
+    def __init__(self, folder: Path, data_folder: Path, *, memory_mb: int, threads: int) -> None:
+        self._folder = folder.resolve()
+        self._data_folder = data_folder
+        self._memory_mb = memory_mb
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._open: dict[DatasetId, Snapshot] = {}  # owner: this object, under the lock
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        folder.chmod(FOLDER_MODE)
+        for left in folder.glob(WORKSHOP + "*"):
+            shutil.rmtree(left)
+
+    def connect(self, dataset: Dataset) -> tuple[duckdb.DuckDBPyConnection, str] | None:
+        """Return a connection of one's own and the snapshot's path; None: it must be prepared first.
+
+        Raises:
+            EngineFailed: There is no such source.
+
+        """
+        present = stamp(resolve(self._data_folder, dataset.source))
+        with self._lock:
+            snapshot = self._open.get(dataset.id)
+            if snapshot is None or snapshot.stamp != present or snapshot.subject != subject_of(dataset):
+                return None
+            return snapshot.database.cursor(), str(snapshot.path)
+
+    def prepare(self, dataset: Dataset, work: Work) -> None:
+        """Make or find the snapshot of the source's present state; the one before it is removed.
+
+        Raises:
+            EngineFailed: The source cannot be read, changed meanwhile, or there is no room.
+
+        """
+        path = resolve(self._data_folder, dataset.source)
+        state = stamp(path)
+        with _no_messages(dataset.source):
+            scan = open_scan(path, dataset)
+            statement = preparation_statement(scan)
+            made = self._folder / _name(dataset, statement, state)
+            if not _is_whole(made):
+                self._make(made, statement, scan, (path, state), work)
+            database = locked_database((made,), memory_mb=self._memory_mb, threads=self._threads)
+        with self._lock:
+            old = self._open.get(dataset.id)
+            self._open[dataset.id] = Snapshot(
+                subject=subject_of(dataset), stamp=state, path=made, database=database
+            )
+        if old is not None:
+            old.database.close()  # questions that read it have cursors of their own
+        for other in self._folder.glob(_prefix(dataset.id) + "*"):
+            if other != made:
+                other.unlink()
+
+    def keep_only(self, datasets: Collection[DatasetId]) -> None:
+        """Remove the snapshots of all other datasets."""
+        with self._lock:
+            closed = [self._open.pop(name) for name in self._open.keys() - set(datasets)]
+        for snapshot in closed:
+            snapshot.database.close()
+        kept = tuple(map(_prefix, datasets))
+        for path in self._folder.glob("*.parquet"):
+            if not path.name.startswith(kept):
+                path.unlink()
+
+    def close(self) -> None:
+        """Let go of all of them; the files stay for the next start."""
+        with self._lock:
+            for snapshot in self._open.values():
+                snapshot.database.close()
+            self._open.clear()
+
+    def _make(
+        self, made: Path, statement: Statement, scan: Scan, source: tuple[Path, Stamp], work: Work
+    ) -> None:
+        free = shutil.disk_usage(self._folder).free - FREE_BYTES_MIN
+        growth = GROWTH_MAX * sum(file.stat().st_size for file in scan.files)
+        if free < growth:
+            raise EngineFailed(
+                f"preparing the source `{scan.dataset.source.path}` lacks {_megabytes(growth - free)} of disk"
+            )
+        workshop = Path(tempfile.mkdtemp(prefix=WORKSHOP, dir=self._folder))  # mode 0700
+        try:
+            new = workshop / made.name
+            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
+            connection = work.start(
+                locked_database(
+                    (*scan.files, new),
+                    memory_mb=self._memory_mb,
+                    threads=self._threads,
+                    spill=(workshop / "spill", (free - growth) // SPILL_SHARE),
+                )
+            )
+            connection.execute(
+                f"COPY ({statement.sql}) TO $made ({SNAPSHOT_FORM}, USE_TMP_FILE false)",
+                statement.parameters | {"made": str(new)},
+            )
+            _sync(new)
+            path, state = source
+            if stamp(path) != state:
+                raise EngineFailed(f"the source `{scan.dataset.source.path}` changed while it was read")
+            new.replace(made)
+            _sync(self._folder)
+        finally:
+            work.end()
+            shutil.rmtree(workshop)
+
+
+def open_scan(path: Path, dataset: Dataset) -> Scan:
+    """Return the source's files and the columns they have.
+
+    Raises:
+        EngineFailed: The files are not of the declared format, or not of one schema.
+        duckdb.Error: The same; its message may quote a cell.
+
+    """
+    source = dataset.source
+    if source.format is SourceFormat.CSV:
+        header = csv_header(path, source.delimiter)
+        return Scan((path,), dataset, tuple(StoredColumn(name=name, type="VARCHAR") for name in header))
+    files = parquet_files(path)
+    counts = [file.metadata.num_rows for file in opened_alike(files)] if len(files) > 1 else [0]
+    with closing(locked_database(files, memory_mb=DESCRIBING_MB, threads=1)) as database:
+        described = database.execute(
+            f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {parquet_relation('$paths')}",  # noqa: S608 (no value in it)
+            {"paths": [str(file) for file in files]},
+        ).fetchall()
+    stored = tuple(StoredColumn(name=name, type=kind) for name, kind, *_ in described)
+    if len(files) > 1 and any(column.name.lower() == FILE_COLUMN for column in stored):
+        raise EngineFailed(f"the column `{FILE_COLUMN}` cannot be read from a folder")
+    return Scan(files, dataset, stored, tuple(accumulate(counts[:-1], initial=0)))
+
+
+def problems_of(path: Path, dataset: Dataset) -> tuple[str, ...]:
+    """Return one sentence for each way in which the source is not as declared."""
+    with _no_messages(dataset.source):
+        scan = open_scan(path, dataset)
+    if dataset.source.format is SourceFormat.CSV:
+        check_csv(path, dataset.source.delimiter, bytes_max=CHECKED_BYTES_MAX)
+    types = {stored.name: stored.type for stored in scan.stored}
+    declared = [column.source_name for column in dataset.columns]
+    missing = [f"the source has no column `{name}`" for name in declared if name not in types]
+    unread = [
+        f"the column `{name}` is stored as a type that is never read"
+        for name in declared
+        if name in types and not is_readable(types[name])
+    ]
+    return (*missing, *unread)
+
+
+@contextmanager
+def _no_messages(source: Source) -> Iterator[None]:
+    """Turn what goes wrong into sentences of our own: DuckDB's quote cells, so none is chained."""
+    try:
+        yield
+    except duckdb.InterruptException:
+        said = f"preparing the source `{source.path}` was interrupted or took too long"
+    except duckdb.OutOfMemoryException:
+        said = f"preparing the source `{source.path}` needs more memory or disk than it may take"
+    except duckdb.Error as error:
+        is_text = "UTF-8" in str(error) or "UTF8" in str(error) or "string encoding" in str(error)
+        what = "holds text that is not UTF-8" if is_text else f"cannot be read as {source.format.value}"
+        said = f"the source `{source.path}` {what}"
+    except OSError as error:
+        said = f"the source `{source.path}` cannot be prepared: {os.strerror(error.errno or 0)}"
+    else:
+        return
+    raise EngineFailed(said)
+
+
+def _prefix(name: DatasetId) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16] + "-"
+
+
+def _name(dataset: Dataset, statement: Statement, state: Stamp) -> str:
+    """Return the name that nothing but this content has; a change of our own SQL changes it too."""
+    said = repr((duckdb.__version__, SNAPSHOT_FORM, statement, state))
+    return f"{_prefix(dataset.id)}{hashlib.sha256(said.encode()).hexdigest()[:32]}.parquet"
+
+
+def _is_whole(made: Path) -> bool:
+    """Return whether an earlier start left this snapshot, readable to its footer."""
+    if not made.is_file():
+        return False
+    try:
+        with closing(locked_database((made,), memory_mb=DESCRIBING_MB, threads=1)) as database:
+            database.execute("SELECT position, counts FROM read_parquet($path) LIMIT 0", {"path": str(made)})
+    except duckdb.Error:
+        return False
+    return True
+
+
+def _sync(path: Path) -> None:
+    """Put a file or a folder's names on the disk, so that a power cut leaves no whole name on half a file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _megabytes(size: int) -> str:
+    return f"{(size >> 20) + 1:,} MB"

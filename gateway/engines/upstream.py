@@ -1,0 +1,210 @@
+"""The reverse proxy's engine: one GET to an upstream's own path, and its rows typed, or a failure.
+
+* Only the origin that the document names is reached (``address.py``); redirects are not followed.
+* Nothing of the caller passes: no header, no cookie, no credential; parameters are the plan's.
+* Nothing of the upstream passes but declared columns of the rows, typed (``cells.py``), and its
+  next cursor, which the gateway seals. Undeclared members are dropped and counted.
+* Bytes, rows and seconds are bounded; whatever is wrong is ``EngineFailed`` in constant words.
+
+Rows are in an order of the recipient's own; where the firm ordered by a column, in the upstream's,
+but for ties: the upstream's order may come from columns that no mask shows, and would let two firms
+align their replies.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+
+from gateway import telemetry
+from gateway.engines.address import NamedHost
+from gateway.engines.cells import table_of
+from gateway.engines.document import Row, at, read, rows_at
+from gateway.engines.selection import selected
+from gateway.errors import EngineFailed
+from gateway.terms.dataset import Dataset, Source
+from gateway.terms.frame import UnprotectedFrame, UnprotectedRows
+from gateway.terms.identifiers import DatasetId
+from gateway.terms.plan import Plan, ProxyPlan
+from gateway.terms.predicate import columns_of
+
+BYTES_MAX: Final = 8 << 20
+INLINE_BYTES_MAX: Final = 32 << 10
+"""A body of up to this many bytes is read and typed faster than a thread is woken."""
+CONNECTIONS_MAX: Final = 16
+"""Of one source; further requests wait, within their deadline."""
+CONNECT_S: Final = 3.0
+CURSOR_BYTES_MAX: Final = 512
+HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"User-Agent": "gateway", "Accept": "application/json", "Accept-Encoding": "identity"}
+)
+_JSON: Final = re.compile(
+    r'application/(?:[a-z0-9.-]+\+)?json(?:\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamEngine:
+    """The port over HTTP interfaces. ``sessions`` is owned by ``_session``: one a source."""
+
+    deadline_s: float
+    bytes_max: int
+    resolver: Callable[[], AbstractResolver] | None
+    sessions: dict[Source, aiohttp.ClientSession]
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        deadline_s: float,
+        bytes_max: int = BYTES_MAX,
+        resolver: Callable[[], AbstractResolver] | None = None,
+    ) -> "UpstreamEngine":
+        """Return an engine that has no connection yet; ``resolver`` stands in for the system's."""
+        return cls(deadline_s, bytes_max, resolver, {})
+
+    async def execute(self, plan: Plan) -> UnprotectedFrame:
+        if not isinstance(plan, ProxyPlan):
+            raise AssertionError("an upstream answers for its own paths only")  # noqa: TRY004  a bug of ours
+        try:
+            async with asyncio.timeout(self.deadline_s):
+                body = await self._body(plan)
+                if len(body) <= INLINE_BYTES_MAX:
+                    return _rows(plan, body)
+                return await asyncio.to_thread(_rows, plan, body)
+        except EngineFailed:
+            telemetry.upstream_failed(plan.dataset.id)
+            raise
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
+            # SECURITY: not chained, an HTTP error may quote what the upstream sent.
+            failed = EngineFailed("the upstream did not answer as HTTP says, or not in time")
+            failed.add_note(type(error).__name__)
+            telemetry.upstream_failed(plan.dataset.id)
+            raise failed from None
+
+    async def check(self, dataset: Dataset) -> tuple[str, ...]:
+        """Return nothing: the address was judged when the document loaded, and a host may start later."""
+        del dataset
+        return ()
+
+    async def retain(self, datasets: Collection[DatasetId]) -> None:
+        """Do nothing: no upstream's rows are kept."""
+
+    async def close(self) -> None:
+        sessions = list(self.sessions.values())
+        self.sessions.clear()
+        for session in sessions:
+            await session.close()
+
+    async def _body(self, plan: ProxyPlan) -> bytes:
+        """Return the complete body of a good answer."""
+        source = plan.dataset.source
+        session, url = self._session(source), source.path + plan.path
+        async with session.get(url, params=plan.parameters, allow_redirects=False) as answer:
+            if answer.status != 200:  # noqa: PLR2004  nothing else has rows
+                raise EngineFailed("the upstream did not answer with 200")
+            if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise EngineFailed("the upstream's reply is in an encoding that was not asked for")
+            if not _JSON.fullmatch(answer.headers.get("Content-Type", "")):
+                raise EngineFailed("the upstream's reply is not called JSON in UTF-8")
+            if (answer.content_length or 0) > self.bytes_max:
+                raise EngineFailed("the upstream's reply is too large")
+            received = bytearray()
+            async for chunk in answer.content.iter_any():
+                received += chunk
+                if len(received) > self.bytes_max:
+                    raise EngineFailed("the upstream's reply is too large")
+            return bytes(received)
+
+    def _session(self, source: Source) -> aiohttp.ClientSession:
+        """Return the connection pool of a source; no two sources share one."""
+        if source not in self.sessions:
+            inner = None if self.resolver is None else self.resolver()
+            self.sessions[source] = aiohttp.ClientSession(
+                connector=QuietConnector(
+                    limit=CONNECTIONS_MAX,
+                    resolver=NamedHost(source.path, internal=source.internal, resolver=inner),
+                    use_dns_cache=True,
+                    ttl_dns_cache=10,
+                    keepalive_timeout=15.0,
+                    ssl=True,
+                ),
+                timeout=aiohttp.ClientTimeout(total=self.deadline_s, sock_connect=CONNECT_S),
+                headers=HEADERS,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,  # an answer in an encoding is refused: bombs stay packed
+                trust_env=False,
+                raise_for_status=False,
+            )
+        return self.sessions[source]
+
+
+class QuietConnector(aiohttp.TCPConnector):
+    """A pool that takes no connection on which bytes came that nobody asked for.
+
+    SECURITY: aiohttp would take them for the answer to the next question of that connection.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's signature
+    ) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+
+
+def _rows(plan: ProxyPlan, body: bytes) -> UnprotectedRows:
+    """Return the planned columns of the selected rows of a body."""
+    document = read(body)
+    rows = rows_at(document, plan.rows_pointer, rows_max=plan.rows_max)
+    declared = {column.name: column for column in plan.dataset.columns}
+    if unknown := sum(not row.keys() <= declared.keys() and len(row.keys() - declared) for row in rows):
+        telemetry.unknown_fields(plan.dataset.id, unknown)
+
+    leaving = [name for name, _ in plan.columns]
+    needed = {*leaving, *columns_of(plan.predicate)}
+    ordered = [rows[place] for place in _order(rows, plan)]
+    table = table_of(ordered, [column for name, column in declared.items() if name in needed])
+    truths = selected(table, plan.predicate, plan.dataset)
+    chosen = table.select(leaving)
+    if truths.true_count < len(truths):
+        chosen = chosen.filter(truths)
+    cursor = None if plan.cursor_pointer is None else at(document, plan.cursor_pointer)
+    return UnprotectedRows(table=chosen, last_order_key=None, upstream_cursor=_cursor(cursor))
+
+
+def _order(rows: Sequence[Row], plan: ProxyPlan) -> list[int]:
+    """Return the rows' places in the order of the reply."""
+    key = plan.order_key + bytes.fromhex(plan.digest)
+    hashes = [hashlib.sha256(key + place.to_bytes(8, "big")).digest() for place in range(len(rows))]
+    if plan.ordered_by is None:
+        return sorted(range(len(rows)), key=hashes.__getitem__)
+    runs, run = [], 0
+    for place, row in enumerate(rows):
+        if place and row.get(plan.ordered_by) != rows[place - 1].get(plan.ordered_by):
+            run += 1
+        runs.append(run)
+    return sorted(range(len(rows)), key=lambda place: (runs[place], hashes[place]))
+
+
+def _cursor(value: object) -> str | None:
+    """Return an upstream's cursor as the text that a query string takes; null and nothing end the list."""
+    if value is None or value == "":
+        return None
+    text = str(value) if type(value) in (int, str) else ""
+    if not text.isprintable() or not 0 < len(text.encode("utf-8", "replace")) <= CURSOR_BYTES_MAX:
+        raise EngineFailed("the upstream's cursor is none that can be sent back")
+    return text

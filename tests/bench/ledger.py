@@ -1,0 +1,136 @@
+"""Entries made durable, from 64 to 512 callers at once, against bare inserts of the same bytes.
+
+One entry is what a pull of rows writes: facts, five sealed openings, a receipt with its proof. The
+floor inserts rows of those sizes, 256 a transaction, with the same sync to disk, and proves nothing.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+from pathlib import Path
+
+import apsw
+
+from gateway.clock import SystemClock
+from gateway.keyring.keyring import Keyring
+from gateway.ledger.sqlite import SqliteLedger
+from gateway.terms.entry import EntryKind, ReleaseRequest
+from gateway.terms.identifiers import RequestId
+from tests.bench.measure import Family, Measure, Plan, middle, seconds_of
+
+NAME = "gateway.test/log/2026"
+CALLERS = (64, 512)
+ENTRIES = 6000
+ROUNDS = 5
+BATCH = 256
+OPENINGS = {"body": 77, "operator": 90, "peer": 87, "question": 160, "token": 100}
+"""Fields of an entry and the size of what is sealed."""
+LEAF_BYTES = 1150
+FACTS = {
+    "org": "bank-a", "client": "bank-a.etl", "agreement": "AGR-2026-001", "purpose": "research",
+    "acr": "aal2", "key": "k" * 43, "dataset": "bench.small", "revision": 1, "rules_sha256": "0" * 64,
+    "by": ("research-rows",), "action": "extract", "dry_run": False,
+    "treatments": {"generalise": 2, "keep": 3, "partial": 1, "tokenise": 1},
+    "rows": 100, "status": 200, "bytes": 13_000,
+}  # fmt: skip
+PRIVATE = {
+    "operator": b"op-1.bank-a",
+    "peer": b"127.0.0.1",
+    "question": b'POST /v1/datasets/bench.small/records?\n{"limit": 100}',
+    "token": b"t" * 22,
+}
+BODY = b"b" * 13_000
+
+
+async def _entries_per_s(ledger: SqliteLedger, entries: int, callers: int) -> float:
+    numbers = iter(range(entries))
+
+    async def caller() -> None:
+        for number in numbers:
+            await ledger.release(
+                ReleaseRequest(
+                    request_id=RequestId(f"00000000-0000-4000-8000-{number:012}"),
+                    kind=EntryKind.SINGLE,
+                    facts=FACTS,
+                    private=PRIVATE,
+                    body=BODY,
+                )
+            )
+
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    await asyncio.gather(*(caller() for _ in range(callers)))
+    return entries / (loop.time() - started)
+
+
+class _Floor:
+    """A bare SQLite file with the same durability."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = apsw.Connection(str(path))
+        self._connection.pragma("journal_mode", "wal")
+        self._connection.pragma("synchronous", 2)
+        self._connection.execute(
+            "CREATE TABLE entry (idx INTEGER PRIMARY KEY, leaf BLOB) STRICT;"
+            "CREATE TABLE opening (idx INTEGER, field TEXT, sealed BLOB, PRIMARY KEY (idx, field))"
+            " STRICT, WITHOUT ROWID"
+        )
+        self._index = itertools.count()
+
+    def entries_per_s(self, entries: int) -> float:
+        def insert() -> None:
+            for start in range(0, entries, BATCH):
+                with self._connection:
+                    for _ in range(min(BATCH, entries - start)):
+                        index = next(self._index)
+                        self._connection.execute(
+                            "INSERT INTO entry VALUES (?, ?)", (index, os.urandom(LEAF_BYTES))
+                        )
+                        self._connection.executemany(
+                            "INSERT INTO opening VALUES (?, ?, ?)",
+                            [(index, name, os.urandom(size)) for name, size in OPENINGS.items()],
+                        )
+
+        return entries / seconds_of(insert)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+async def _rates(plan: Plan, folder: Path) -> list[tuple[float, ...]]:
+    keyring = Keyring.create(folder / "keys", log_name=NAME)
+    ledger = SqliteLedger.open(
+        folder / "log.sqlite",
+        signer=keyring.log,
+        origin=NAME,
+        clock=SystemClock(),
+        head_file=folder / "head",
+        seal=lambda data: keyring.sealer.seal("ledger", data),
+        unseal=lambda sealed: keyring.sealer.unseal("ledger", sealed),
+    )
+    try:
+        with contextlib.closing(_Floor(folder / "floor.sqlite")) as floor:
+            return [
+                (
+                    *[await _entries_per_s(ledger, plan.size(ENTRIES), callers) for callers in CALLERS],
+                    floor.entries_per_s(plan.size(ENTRIES)),
+                )
+                for _ in range(plan.rounds(ROUNDS))
+            ]
+    finally:
+        await ledger.close()
+
+
+def run(plan: Plan) -> list[Measure]:
+    folder = plan.folder / "ledger"
+    folder.mkdir()
+    rates = asyncio.run(_rates(plan, folder))
+    few, many, floor = (middle([rate[place] for rate in rates]) for place in range(3))
+    return [
+        Measure(name="ledger_entries_per_s", value=many, unit="1/s", floor=floor),
+        Measure(name="ledger_entries_per_s_64", value=few, unit="1/s", floor=floor),
+    ]
+
+
+FAMILY = Family(names=("ledger_entries_per_s", "ledger_entries_per_s_64"), run=run)

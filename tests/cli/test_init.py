@@ -1,0 +1,130 @@
+"""`gateway init`: a home and a draft, or one sentence and nothing left behind."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli.root import gateway
+from gateway.errors import GatewayError
+
+PEOPLE = "Số CCCD,Họ tên,income\n001085012345,Nguyễn Văn An,350123\n"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "people.csv").write_text(PEOPLE, encoding="utf-8")
+    return folder / "people.csv"
+
+
+def invoked(home: Path, *arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(gateway, ["--home", str(home), *arguments], catch_exceptions=False)
+    return result.exit_code, result.output
+
+
+def test_a_home_and_a_draft_are_made_and_no_value_is_shown(tmp_path: Path, data: Path) -> None:
+    home = tmp_path / "home"
+    code, output = invoked(home, "init", "--data", str(data), "--port", "8181")
+
+    settings = tomllib.loads((home / "gateway.toml").read_text(encoding="utf-8"))
+    draft = (home / "policies" / "people.yaml").read_text(encoding="utf-8")
+    assert code == 0
+    assert (settings["origin"], settings["port"], settings["data"]) == (
+        "http://127.0.0.1:8181",
+        8181,
+        str(data.parent),
+    )
+    assert 'stored_as: "Số CCCD"' in draft
+    for word in ("drafted ", "it serves nothing yet", "policy check", "client add", "serve"):
+        assert word in output
+    for cell in ("001085012345", "Nguyễn", "350123"):
+        assert cell not in output + draft
+
+
+def test_the_draft_is_not_ready_and_the_check_says_why(tmp_path: Path, data: Path) -> None:
+    home = tmp_path / "home"
+    invoked(home, "init", "--data", str(data))
+
+    code, output = invoked(home, "policy", "check", str(home / "policies"))
+
+    assert code == 1
+    assert "`publisher.org` is missing: the agency's short name" in output
+    assert (
+        "`income`: a number without bounds can be counted but not summed or averaged; "
+        "give bounds from public knowledge (advice)"
+    ) in output
+
+
+def test_what_was_found_can_be_had_as_json(tmp_path: Path, data: Path) -> None:
+    code, output = invoked(tmp_path / "home", "init", "--data", str(data), "--id", "vn.people", "--json")
+
+    told = json.loads(output)
+    assert (code, told["dataset"], told["rows"], told["delimiter"]) == (0, "vn.people", 1, ",")
+    assert [(c["name"], c["type"], c["proposed"]) for c in told["columns"]] == [
+        ("so_cccd", "text", "tokenise"), ("ho_ten", "text", "redact"), ("income", "integer", "drop"),
+    ]  # fmt: skip
+
+
+def test_a_second_source_joins_the_home(tmp_path: Path, data: Path) -> None:
+    home = tmp_path / "home"
+    (data.parent / "more.csv").write_text("a,b\nx,y\n", encoding="utf-8")
+    invoked(home, "init", "--data", str(data))
+    keys = sorted((home / "keys").iterdir())
+
+    assert invoked(home, "init", "--data", str(data.parent / "more.csv"))[0] == 0
+    assert sorted(path.name for path in (home / "policies").iterdir()) == ["more.yaml", "people.yaml"]
+    assert sorted((home / "keys").iterdir()) == keys
+
+
+def test_a_draft_is_never_written_over(tmp_path: Path, data: Path) -> None:
+    invoked(tmp_path / "home", "init", "--data", str(data))
+
+    with pytest.raises(GatewayError, match="exists already; choose another --id"):
+        invoked(tmp_path / "home", "init", "--data", str(data))
+
+
+def test_data_elsewhere_needs_a_home_of_its_own(tmp_path: Path, data: Path) -> None:
+    invoked(tmp_path / "home", "init", "--data", str(data))
+    elsewhere = tmp_path / "elsewhere.csv"
+    elsewhere.write_text("a,b\nx,y\n", encoding="utf-8")
+
+    with pytest.raises(GatewayError, match="serves files below"):
+        invoked(tmp_path / "home", "init", "--data", str(elsewhere))
+
+
+def test_keys_never_lie_below_the_data(data: Path) -> None:
+    with pytest.raises(GatewayError, match="keys and all: move the data into a folder of its own"):
+        invoked(data.parent / "home", "init", "--data", str(data))
+
+    assert not (data.parent / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"a,b\n1,2,3\n", "line 2 of `a.csv` has 3 fields, the header has 2"),
+        ("a.csv", b"a,b\nx,caf\xe9\n", "line 2, byte 6 of `a.csv` is not UTF-8"),
+        ("a.csv", b"a,a\nx,y\n", "the source has the column `a` twice"),
+        ("a.csv", b"", "`a.csv` is empty"),
+        ("a.xlsx", b"PK\x03\x04", "`a.xlsx` is a workbook or an archive, not a CSV"),
+        ("a.parquet", b"PAR1", "`a.parquet` is not readable as Parquet"),
+        ("a b.csv", b"a,b\nx,y\n", "a source's path has letters, digits"),
+        ("a[1].csv", b"a,b\nx,y\n", "a source's path has letters, digits"),
+    ],
+)
+def test_what_cannot_be_served_leaves_nothing_behind(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / name).write_bytes(content)
+
+    with pytest.raises(GatewayError) as refused:
+        invoked(tmp_path / "home", "init", "--data", str(folder / name))
+
+    assert message in refused.value.detail
+    assert not (tmp_path / "home").exists()

@@ -1,0 +1,114 @@
+"""What a machine remembers: for its owner only, whole or not at all, and with the log's key pinned."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.client.failures import ProfileInvalid
+from gateway.client.keys import ClientKey
+from gateway.client.profile import Profile, checked_log_key, connect_secret, profile_folder
+
+
+def a_profile(**changed: str) -> Profile:
+    fields = {
+        "gateway": "https://gateway.example",
+        "client": "bank-a.etl",
+        "purpose": "research",
+        "key": "/nowhere/client.pem",
+        "log_key": "log+00000000+AAAA",
+    }
+    return Profile(**(fields | changed))
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"GATEWAY_PROFILE": "/a/b", "XDG_CONFIG_HOME": "/x"}, Path("/a/b")),
+        ({"XDG_CONFIG_HOME": "/x"}, Path("/x/data-sharing-gateway")),
+        ({"XDG_CONFIG_HOME": ""}, Path.home() / ".config" / "data-sharing-gateway"),
+        ({}, Path.home() / ".config" / "data-sharing-gateway"),
+    ],
+)
+def test_the_folder_is_the_one_named_or_the_desktops(environment: dict[str, str], folder: Path) -> None:
+    assert profile_folder(environment) == folder
+
+
+def test_what_is_saved_is_loaded_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "profile"
+    a_profile().save(folder)
+    a_profile(purpose="other").save(folder)
+
+    assert Profile.load(folder) == a_profile(purpose="other")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "profile.json").stat().st_mode) == 0o600
+    assert [path.name for path in folder.iterdir()] == ["profile.json"]
+
+
+def test_without_a_profile_it_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(ProfileInvalid, match="gateway login --gateway"):
+        Profile.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"gateway": 1}', "null", "[" * 9000, "\xff"])
+def test_a_broken_profile_is_a_sentence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "profile.json"
+    file.write_text(text, encoding="latin-1")
+    file.chmod(0o600)
+
+    with pytest.raises(ProfileInvalid, match="cannot be read"):
+        Profile.load(tmp_path)
+
+
+def test_a_profile_that_others_may_read_or_write_is_refused(tmp_path: Path) -> None:
+    a_profile().save(tmp_path / "p")
+    (tmp_path / "p" / "profile.json").chmod(0o644)
+    with pytest.raises(ProfileInvalid, match="chmod 600"):
+        Profile.load(tmp_path / "p")
+
+    (tmp_path / "p").chmod(0o777)
+    with pytest.raises(ProfileInvalid, match="chmod 700"):
+        a_profile().save(tmp_path / "p")
+
+
+def test_the_key_is_named_where_it_is_missing_or_open_to_others(tmp_path: Path) -> None:
+    file = tmp_path / "client.pem"
+    with pytest.raises(ProfileInvalid, match="no key file"):
+        a_profile(key=str(file)).private_key()
+    key = ClientKey.create()
+    key.save(file)
+    assert a_profile(key=str(file)).private_key().thumbprint == key.thumbprint
+    file.chmod(0o640)
+    with pytest.raises(ProfileInvalid, match="chmod 600"):
+        a_profile(key=str(file)).private_key()
+
+
+def test_the_logs_key_is_trusted_on_first_use_and_then_pinned() -> None:
+    known, here = a_profile(log_key="first"), "https://gateway.example"
+
+    assert checked_log_key(None, here, "first", None) == "first"
+    assert checked_log_key(known, here, "first", None) == "first"
+    assert checked_log_key(known, "https://elsewhere.example", "other", None) == "other"
+    assert checked_log_key(known, here, "second", "second") == "second"  # the operator said so
+    with pytest.raises(ProfileInvalid, match="is not the one you trust"):
+        checked_log_key(known, here, "second", None)
+    with pytest.raises(ProfileInvalid, match="is not the one you trust"):
+        checked_log_key(None, here, "second", "first")
+
+
+def test_the_secret_stays_until_a_new_one_is_made(tmp_path: Path) -> None:
+    first = connect_secret(tmp_path / "p", anew=False)
+
+    assert connect_secret(tmp_path / "p", anew=False) == first
+    assert connect_secret(tmp_path / "p", anew=True) != first
+    assert len(first) == 32
+    (tmp_path / "p" / "connect.secret").write_text("short", encoding="ascii")
+    with pytest.raises(ProfileInvalid, match="--new-secret"):
+        connect_secret(tmp_path / "p", anew=False)
+
+
+def test_no_token_and_no_private_key_is_in_the_file(tmp_path: Path) -> None:
+    a_profile().save(tmp_path / "p")
+
+    assert set(json.loads((tmp_path / "p" / "profile.json").read_bytes())) == set(Profile.__slots__)
