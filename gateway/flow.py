@@ -64,7 +64,7 @@ async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
     if query.dry_run:
         return steps.describe(plan)  # the price; no data was touched
     async with steps.place(caller):  # who finds no place is turned away before anything is charged
-        seen.charge = charge = await steps.charge(query, caller, permit, plan)  # (4) durable from here
+        seen.charge = charge = await steps.charge(query, caller, permit, plan)  # (4) durable
         try:
             async with steps.slot(plan, charge):  # statistics leave on a public clock, and so do failures
                 if isinstance(charge, StoredAnswer):

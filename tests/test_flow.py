@@ -168,7 +168,8 @@ async def test_the_steps_run_in_order_and_the_reply_carries_its_receipt(world: W
     assert isinstance(outcome, Released)
     assert outcome.reply.body == SECRET
     assert world.calls == [
-        "authenticate", "decide", "plan", "place", "charge", "slot", "execute", "protect", "slot-end", "record",
+        "authenticate", "decide", "plan", "place", "charge", "slot", "execute", "protect", "slot-end",
+        "record",
     ]  # fmt: skip
     assert await world.kinds() == ["charge", "release"]
     assert json.loads(outcome.receipt.entry)["charge"] == 0
@@ -398,16 +399,16 @@ def test_every_error_that_can_reach_a_caller_has_a_problem_type() -> None:
 
 async def test_p2_who_finds_no_place_is_turned_away_before_anything_is_charged(world: World) -> None:
     """Promise P2: load turns requests away, it does not burn budgets."""
-    waiting = asyncio.Event()
+    started, waiting = asyncio.Event(), asyncio.Event()
 
     async def execute(*_: object) -> Any:
+        started.set()
         await waiting.wait()
         return UnprotectedIntegers(values=((4711,),))
 
     steps = world.steps(execute=execute)
     first = asyncio.create_task(flow.serve(a_query(), steps))
-    while "execute" not in world.calls:
-        await asyncio.sleep(0.01)
+    await started.wait()
 
     second = await flow.serve(a_query(request_id="00000000-0000-4000-8000-000000000002"), steps)
     waiting.set()

@@ -52,9 +52,9 @@ BREAKS = [
     Break(
         "P2 data is read before the charge",
         "gateway/flow.py",
-        "    seen.charge = charge = await steps.charge(query, caller, permit, plan)  # (4) durable from here",
-        "    await steps.execute(plan)\n"
-        "    seen.charge = charge = await steps.charge(query, caller, permit, plan)",
+        "        seen.charge = charge = await steps.charge(query, caller, permit, plan)  # (4) durable",
+        "        await steps.execute(plan)\n"
+        "        seen.charge = charge = await steps.charge(query, caller, permit, plan)",
         "tests/test_flow.py -k p2",
     ),
     Break(

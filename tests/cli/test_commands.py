@@ -32,8 +32,8 @@ def test_every_command_has_help(name: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        ("demo",), ("init",), ("serve",), ("policy", "check"), ("org", "add"), ("agreement", "add"), ("client", "add"),
-        ("operator", "add"), ("receipt", "verify"), ("audit", "verify"),
+        ("demo",), ("init",), ("serve",), ("policy", "check"), ("org", "add"), ("agreement", "add"),
+        ("client", "add"), ("operator", "add"), ("receipt", "verify"), ("audit", "verify"),
     ],
 )  # fmt: skip
 def test_every_command_that_does_something_shows_an_example(path: tuple[str, ...]) -> None:

@@ -29,7 +29,7 @@ class NoonClock:
         return datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
     async def sleep(self, seconds: float) -> None:
-        raise AssertionError(f"no reason to wait until {moment_ms}")
+        raise AssertionError(f"no reason to wait until {seconds}")
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class StandingClock:
         return self.moment
 
     async def sleep(self, seconds: float) -> None:
-        raise AssertionError(f"the ledger waits for no clock, not for {moment_ms}")
+        raise AssertionError(f"the ledger waits for no clock, not for {seconds}")
 
 
 def sealed(data: bytes) -> bytes:

@@ -50,7 +50,7 @@ class HandClock:
         return self.moment
 
     async def sleep(self, seconds: float) -> None:
-        raise AssertionError(f"enrolment never waits, not until {moment_ms}")
+        raise AssertionError(f"enrolment never waits, not until {seconds}")
 
     def pass_by(self, **time: float) -> None:
         self.moment += timedelta(**time)
