@@ -50,11 +50,6 @@ def base64url_decoded(text: str) -> bytes:
     return data
 
 
-def algorithm_of(key: PublicKey) -> str:
-    """Return the one JWS algorithm a key may be used with."""
-    return "ES256" if isinstance(key, ec.EllipticCurvePublicKey) else "EdDSA"
-
-
 def jwk_of(key: PublicKey) -> Jwk:
     """Return the required members of a public key's JWK (P-256 or Ed25519)."""
     if isinstance(key, ed25519.Ed25519PublicKey):

@@ -18,6 +18,8 @@ from gateway.errors import EngineFailed
 DELIMITERS: Final = (",", ";", "|", "\t")
 GUESS_ROWS: Final = 200
 LINE_CHARACTERS_MAX: Final = 1 << 20
+RECORD_LINES_MAX: Final = 50
+"""SECURITY: two stray quotes make one record of all that stands between them: other people's rows."""
 CHUNK_BYTES: Final = 1 << 20
 CHECKED_BYTES_MAX: Final = 64 << 20
 """How much of a file is read strictly at each start; ``gateway init`` reads all of it."""
@@ -156,6 +158,11 @@ def records(path: Path, delimiter: str, *, bytes_max: int | None = None) -> Iter
                             "a quote stands right after the delimiter"
                         )
                     lines.check_ending()
+                    if reader.line_num - begin >= RECORD_LINES_MAX:
+                        raise EngineFailed(
+                            f"the record that begins in line {begin:,} of `{path.name}` runs over more than "
+                            f"{RECORD_LINES_MAX} lines: a quote is probably missing"
+                        )
                     if fields and at:
                         yield begin, fields
                     begin = reader.line_num + 1

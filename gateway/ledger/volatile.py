@@ -35,7 +35,7 @@ RETURNING hits
 
 
 class Volatile:
-    """Made by ``create`` (the first process of a boot) or ``join`` (its further workers)."""
+    """Made by ``create``."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -51,11 +51,6 @@ class Volatile:
         connection = _connected(path)
         connection.execute(_TABLES)
         return cls(connection)
-
-    @classmethod
-    def join(cls, path: Path) -> "Volatile":
-        """Return the store that another process of this boot created."""
-        return cls(_connected(path))
 
     def use_once(self, id: str, expires_at_ms: int, *, now_ms: int) -> bool:  # noqa: A002 -- as in the ledger
         """Return whether the id was unused; it is used up until it expires."""

@@ -35,7 +35,9 @@ class MakePlan:
     pool: Executor
 
     async def __call__(self, query: Query, caller: Caller, permit: Permit) -> Plan:
-        """Plan in the pool: SQL takes milliseconds to read, which other callers must not wait for."""
+        """Plan SQL in the pool: it takes milliseconds to read, which other callers must not wait for."""
+        if permit.action is not Action.AGGREGATE:
+            return self._plan(query, caller, permit)
         return await asyncio.get_running_loop().run_in_executor(self.pool, self._plan, query, caller, permit)
 
     def _plan(self, query: Query, caller: Caller, permit: Permit) -> Plan:

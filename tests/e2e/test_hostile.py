@@ -18,7 +18,7 @@ from house import make_house
 from real_data import tables
 from scene import Scene
 
-from gateway.client import ClientKey, Gateway, StoredReceipt
+from gateway.client import ClientKey, Gateway, GatewayProblem, StoredReceipt
 from gateway.client.receipt import receipt_of
 from gateway.client.wire import Response
 from gateway.jose import base64url
@@ -78,6 +78,8 @@ BODIES = [
     (b'{"sql": "SELECT COUNT(*) FROM data", "sql": "x"}', 400),
     (b'{"sql": "SELECT COUNT(*) FROM data", "rho": NaN}', 400),
     (b'{"sql": "SELECT COUNT(*) FROM data", "rho": 1e999}', 400),
+    (b'{"sql": "SELECT COUNT(*) FROM data", "rho": 1e99999999999999999999}', 400),
+    (b'{"sql": "SELECT COUNT(*) FROM data", "rho": 1e-99999999999999999999}', 400),
     (b'{"sql": "SELECT COUNT(*) FROM data", "rho": "-1"}', 400),
     (b'{"sql": "SELECT COUNT(*) FROM data", "unknown": 1}', 400),
     (b'{"sql": "SELECT COUNT(*) FROM data", "rho": "0.01", "epsilon": "1"}', 400),
@@ -246,18 +248,23 @@ async def test_p3_a_firm_that_no_rule_names_gets_nothing(scene: Scene, observer:
 
 
 async def test_a_client_that_no_person_activated_is_told_to_step_up(scene: Scene, observer: Observer) -> None:
-    dataset = scene.tables.tables[0].dataset
-    firm = scene.rival
+    """RFC 9470: the challenge says what would be enough, and goes to the key's holder only."""
+    dataset, firm = scene.tables.tables[0].dataset, scene.sleeper
     async with Gateway(scene.house.origin, client=firm.client, key=ClientKey.create()) as thief:
-        with pytest.raises(Exception, match="401"):
+        with pytest.raises(GatewayProblem) as refused:
             await thief.resume(firm.purpose)
-    fresh = scene.house
-    async with Gateway(fresh.origin, client=scene.stranger.client, key=scene.stranger.key) as session:
-        acr = await session.resume(scene.stranger.purpose)
-        assert acr in {"aal1", "aal2"}
+    assert refused.value.status == 401
+    async with Gateway(scene.house.origin, client=firm.client, key=firm.key) as session:
+        assert await session.resume(firm.purpose) == "aal1"
         response = await sent(session, "POST", f"/v1/datasets/{dataset}/records", b"{}")
+
     observer.saw(response.status, response.headers, response.body)
-    assert response.status in {401, 403}
+    assert response.status == 401
+    assert problem(response)["required"] == {"acr": ["aal2"], "max_age": 28800}
+    assert response.headers["WWW-Authenticate"] == (
+        'DPoP error="insufficient_user_authentication", algs="ES256 EdDSA", '
+        'acr_values="aal2", max_age="28800"'
+    )
 
 
 # Promise P7: a token is useless to a thief.

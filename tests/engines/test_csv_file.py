@@ -151,3 +151,16 @@ def test_of_what_is_accepted_the_engine_reads_every_row(tmp_path: Path, text: st
         return
 
     assert of_engine(path, ",", 2) == rows
+
+
+def test_two_stray_quotes_do_not_swallow_other_peoples_rows(tmp_path: Path) -> None:
+    """Promise P4: a record of many lines is a missing quote, not a person."""
+    rows = [f"{number},{name},1" for number, name in enumerate(["Lan"] * 300)]
+    rows[10], rows[200] = '10,"Thao,1', '200,Minh",1'
+    path = tmp_path / "people.csv"
+    path.write_text("id,name,n\n" + "\n".join(rows) + "\n", encoding="utf-8")
+
+    with pytest.raises(
+        EngineFailed, match="the record that begins in line 12 of `people.csv` runs over more than 50"
+    ):
+        list(records(path, ","))

@@ -141,7 +141,11 @@ def test_another_library_agrees_on_every_signature(world: World, data: st.DataOb
 @given(st.data())
 def test_what_we_accept_another_library_accepts(world: World, data: st.DataObject) -> None:
     key = data.draw(st.sampled_from(KEYS))
-    header = {"typ": "at+jwt", "alg": jose.algorithm_of(key.public_key()), "kid": "k1"}
+    header = {
+        "typ": "at+jwt",
+        "alg": "ES256" if isinstance(key, ec.EllipticCurvePrivateKey) else "EdDSA",
+        "kid": "k1",
+    }
     text = world.signed(header, {"sub": "a"}, key)
     if data.draw(st.booleans()):
         text = mutated(data, text)

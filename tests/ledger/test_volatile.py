@@ -23,19 +23,6 @@ def test_an_id_serves_once(volatile: Volatile) -> None:
     assert volatile.use_once("other", 2_000, now_ms=1_000)
 
 
-def test_an_id_serves_once_for_all_workers(tmp_path: Path) -> None:
-    """Promise P7."""
-    first = Volatile.create(tmp_path / "volatile.sqlite")
-    second = Volatile.join(tmp_path / "volatile.sqlite")
-
-    assert first.use_once("jti", 2_000, now_ms=1_000)
-    assert not second.use_once("jti", 2_000, now_ms=1_000)
-    assert second.count("peer", 60, now_ms=0) == 1
-    assert first.count("peer", 60, now_ms=0) == 2
-    first.close()
-    second.close()
-
-
 def test_a_boot_begins_empty(tmp_path: Path) -> None:
     path = tmp_path / "volatile.sqlite"
     first = Volatile.create(path)

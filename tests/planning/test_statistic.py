@@ -267,9 +267,9 @@ def test_the_slot_of_a_reply_depends_on_public_sizes_only() -> None:
     def slot(units_max: int, cells: int) -> float:
         return release_after_s(PrivacyUnit(column=ColumnName("id"), rows_max=2, units_max=units_max), cells)
 
-    assert slot(500_000, 10_000) == 1.0
+    assert slot(500_000, 5_000) == 1.0
     assert slot(500_001, 1) == 4.0
-    assert slot(1, 10_001) == 4.0
+    assert slot(1, 5_001) == 4.0
     assert slot(50_000_000, 1) == 16.0
     assert slot(50_000_001, 1) == 64.0
 

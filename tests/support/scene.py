@@ -21,6 +21,8 @@ class Scene:
     """Another firm with the same rights."""
     stranger: Firm
     """A firm that no rule names."""
+    sleeper: Firm
+    """A firm with the first one's rights whose client nobody activates."""
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     house = make_house(tmp_path_factory.mktemp("house") / "home", data=found.folder, rules=found.rules)
     firm, rival = a_firm("bank-a", number=1), a_firm("bank-b", number=2)
     stranger = a_firm("shop-c", org_class="shop", number=3)
-    house.register(firm, rival, stranger)
+    sleeper = a_firm("bank-d", number=4)
+    house.register(firm, rival, stranger, sleeper)
     with house.serving():
-        yield Scene(house, found, firm, rival, stranger)
+        yield Scene(house, found, firm, rival, stranger, sleeper)

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 
 from gateway.web import transport
+from gateway.web.api import peer_of
 from gateway.web.transport import ClosingServer, Refused, body_of
 
 Talk = Callable[[bytes], Awaitable[bytes]]
@@ -94,3 +97,36 @@ async def test_a_body_that_drips_closes_the_connection(talk: Talk, monkeypatch: 
     unfinished = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhel"
 
     assert await talk(unfinished) == b""
+
+
+async def test_who_connects_and_says_nothing_is_cut_off(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "HEADER_READ_S", 0.05)
+
+    assert await talk(b"") == b""
+    assert await talk(b"GET / HTTP/1.1\r\nHost: ") == b""
+
+
+async def test_there_is_room_for_so_many_connections_only(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "CONNECTIONS_MAX", 0)
+
+    assert await talk(a_request()) == b""
+
+
+@pytest.mark.parametrize(
+    ("fronts", "header", "peer"),
+    [
+        (0, "198.51.100.7", "127.0.0.1"),
+        (1, "198.51.100.7", "198.51.100.7"),
+        (1, "made-up, 198.51.100.7", "198.51.100.7"),
+        (2, "made-up, 198.51.100.7, 10.0.0.1", "198.51.100.7"),
+        (2, "198.51.100.7", "127.0.0.1"),
+        (1, "", "127.0.0.1"),
+    ],
+)
+def test_only_what_our_own_fronts_say_of_an_address_is_believed(fronts: int, header: str, peer: str) -> None:
+    headers = CIMultiDict({"X-Forwarded-For": header})
+    request = SimpleNamespace(remote="127.0.0.1", headers=headers)
+
+    assert peer_of(request, fronts) == peer  # type: ignore[arg-type]
