@@ -160,7 +160,5 @@ def test_two_stray_quotes_do_not_swallow_other_peoples_rows(tmp_path: Path) -> N
     path = tmp_path / "people.csv"
     path.write_text("id,name,n\n" + "\n".join(rows) + "\n", encoding="utf-8")
 
-    with pytest.raises(
-        EngineFailed, match="the record that begins in line 12 of `people.csv` runs over more than 50"
-    ):
+    with pytest.raises(EngineFailed, match=r"begins in line 12 of `people\.csv` runs over more than 50"):
         list(records(path, ","))
