@@ -40,7 +40,7 @@ HOMES: dict[str, set[str]] = {
     "cryptography": {"identity", "keyring", "pseudonym", "jose", "transparency", "client"},
     "duckdb": {"engines"},
     "jinja2": {"web"},
-    "jwt": {"keyring", "client"},
+    "jwt": {"identity", "keyring", "client"},
     "numpy": {"pseudonym", "masking", "synthetic"},
     "opendp": {"privacy"},
     "orjson": {"delivery", "steps", "services"},

@@ -3,8 +3,8 @@
 A text has one spelling: three canonical base64url segments, ASCII, bounded in size and depth; JSON
 without duplicate names, floats, NaN or large integers; no header but ``typ alg kid`` and, in proofs,
 ``jwk``. That shuts out ``crit b64 zip enc jku x5u x5c p2c`` and whatever is invented next (RFC 8725).
-``verify_signature`` then checks the one algorithm that the key's type allows, over the very bytes
-that were parsed; no JOSE library parses them a second time, its own way.
+``verify_signature`` then has PyJWT check the one algorithm that the key's type allows, over the very
+bytes that were parsed; nothing parses them a second time, its own way.
 
 Not promised: one signature a text. ECDSA has two (s and n - s), so what serves once is named by
 its ``jti``, never by a hash of the text.
@@ -16,10 +16,8 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Final, NoReturn, ParamSpec, TypeVar
 
-from cryptography.exceptions import InvalidSignature
+import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway import jose
 from gateway.errors import NotAuthenticated
@@ -34,7 +32,7 @@ ALGORITHMS: Final = frozenset({"ES256", "EdDSA"})
 NO_TYPE: Final = ""
 """Stands among ``types`` for a header without ``typ``."""
 
-_ES256: Final = ec.ECDSA(SHA256())
+_VERIFIERS: Final = {name: jwt.get_algorithm_by_name(name) for name in ALGORITHMS}
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -107,32 +105,20 @@ def verify_signature(parsed: Parsed, key: jose.PublicKey) -> None:
         NotAuthenticated: It did not, or the header names another algorithm.
 
     """
-    signed = parsed.text.rpartition(".")[0].encode("ascii")
-    try:
-        match key:
-            case ed25519.Ed25519PublicKey():
-                _check_algorithm(parsed, "EdDSA")
-                key.verify(parsed.signature, signed)
-            case ec.EllipticCurvePublicKey() if isinstance(key.curve, ec.SECP256R1):
-                _check_algorithm(parsed, "ES256")
-                key.verify(_der_of(parsed.signature), signed, _ES256)
-            case _:
-                refuse("key-kind")
-    except InvalidSignature:
-        refuse("signature")
-
-
-def _check_algorithm(parsed: Parsed, algorithm: str) -> None:
+    match key:
+        case ed25519.Ed25519PublicKey():
+            algorithm = "EdDSA"
+        case ec.EllipticCurvePublicKey() if isinstance(key.curve, ec.SECP256R1):
+            algorithm = "ES256"
+        case _:
+            refuse("key-kind")
     if parsed.algorithm != algorithm:
         refuse("algorithm-not-the-keys")
-
-
-def _der_of(signature: bytes) -> bytes:
-    """Return ``r`` and ``s`` (RFC 7518 section 3.4) as ASN.1; OpenSSL checks their range."""
-    half = SIGNATURE_BYTES // 2
-    return encode_dss_signature(
-        int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
-    )
+    # PyJWT verifies the very bytes that were parsed here; its own parser, which takes more than one
+    # spelling of a token, is not in the way.
+    signed = parsed.text.rpartition(".")[0].encode("ascii")
+    if not _VERIFIERS[algorithm].verify(signed, key, parsed.signature):
+        refuse("signature")
 
 
 def _check_header(header: Mapping[str, object], types: frozenset[str], *, embedded_key: bool) -> None:
