@@ -47,27 +47,32 @@ def activated(folder: Path, known: tuple[Change, ...]) -> Activation:
         active[rules.dataset.id] = rules
         if last_good.get(path.stem) != text:
             changes.append(Change(kind=RULES, id=path.stem, document=text))
-    for name, fault in _shared_sources(active):
+    for name, fault in _shared_sources(active, first=frozenset(last_good)):
         faults.append(fault)
         active.pop(name, None)
     served = tuple(change for change in changes if change.id in active)
     return Activation(active, served, tuple(faults))
 
 
-def _shared_sources(active: Mapping[DatasetId, Rules]) -> list[tuple[DatasetId, Fault]]:
+def _shared_sources(
+    active: Mapping[DatasetId, Rules], *, first: frozenset[str]
+) -> list[tuple[DatasetId, Fault]]:
     """Return the documents that would let one source's budget be spent twice, each with its fault.
 
     SECURITY: a budget belongs to the lineage, whoever shows it (DESIGN.md section 8), so documents of
-    one lineage must state the same unit and budgets, and one source cannot have two lineages.
+    one lineage must state the same unit and budgets, and one source cannot have two lineages. Documents
+    that served before (``first``) stay; a new one does not displace them.
     """
     found: list[tuple[DatasetId, Fault]] = []
     first_of_lineage: dict[str, Rules] = {}
     lineage_of_path: dict[str, str] = {}
-    for name, rules in sorted(active.items()):
+    for name, rules in sorted(active.items(), key=lambda item: (item[0] not in first, item[0])):
         source, file = rules.dataset.source, f"{name}.yaml"
-        first = first_of_lineage.setdefault(source.lineage, rules)
-        if (first.dataset.unit, first.caps) != (rules.dataset.unit, rules.caps):
-            message = f"lineage `{source.lineage}` has another unit or other budgets in `{first.dataset.id}`"
+        leading = first_of_lineage.setdefault(source.lineage, rules)
+        if (leading.dataset.unit, leading.caps) != (rules.dataset.unit, rules.caps):
+            message = (
+                f"lineage `{source.lineage}` has another unit or other budgets in `{leading.dataset.id}`"
+            )
             found.append((name, Fault(file, 1, 1, message)))
         elif lineage_of_path.setdefault(source.path, source.lineage) != source.lineage:
             message = f"this source belongs to lineage `{lineage_of_path[source.path]}` already"

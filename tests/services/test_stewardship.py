@@ -87,3 +87,12 @@ def test_two_documents_may_show_one_lineage_under_the_same_budgets(tmp_path: Pat
     folder_with(tmp_path, PUMS_RULES.replace(f"id: {PUMS}", "id: us.census.zz", 1), "us.census.zz.yaml")
 
     assert list(activated(tmp_path, ()).rules) == [PUMS, "us.census.zz"]
+
+
+def test_p2_a_new_document_does_not_displace_the_one_that_served(tmp_path: Path) -> None:
+    """Promise P2: nor raise its caps by coming first in the alphabet."""
+    other = PUMS_RULES.replace(f"id: {PUMS}", "id: us.aaa", 1).replace('rho: "1000"', 'rho: "9000"')
+    folder_with(tmp_path, PUMS_RULES)
+    folder_with(tmp_path, other, "us.aaa.yaml")
+
+    assert list(activated(tmp_path, KNOWN).rules) == [PUMS]
