@@ -97,8 +97,8 @@ def canonical(values: pa.Array) -> pa.Array:
 
 def _is_canonical(characters: npt.NDArray[np.uint8], sizes: npt.NDArray[np.int32]) -> bool:
     """Return whether texts (none is null) are ASCII without blanks or controls, neither empty nor long."""
-    visible = bool(characters.min() > ord(" ") and characters.max() < 0x7F)  # noqa: PLR2004 - DEL
-    return visible and bool(sizes.min() > 0 and sizes.max() <= TEXT_BYTES_MAX)
+    visible = bool(np.min(characters) > ord(" ") and np.max(characters) < 0x7F)  # noqa: PLR2004 - DEL
+    return visible and bool(np.min(sizes) > 0 and np.max(sizes) <= TEXT_BYTES_MAX)
 
 
 def tokens_of(values: pa.Array, key: bytes) -> pa.Array:
