@@ -9,6 +9,7 @@ import json
 from typing import Final, NoReturn
 
 INTEGER_MAX: Final = 2**53 - 1
+DEPTH_MAX: Final = 16
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), check_circular=False
 )
@@ -37,21 +38,23 @@ def encoded(document: object) -> bytes:
         raise NotCanonical("a text holds half a character") from error
 
 
-def check(document: object) -> None:
-    """Raise ``NotCanonical`` unless every value of the document is in the subset."""
+def check(document: object, depth_left: int = DEPTH_MAX) -> None:
+    """Raise ``NotCanonical`` unless every value of the document is in the subset, and not too deep."""
     if isinstance(document, str | bool):  # the most frequent first: every entry goes through here
         return
     if isinstance(document, int):
         if abs(document) > INTEGER_MAX:
             raise NotCanonical("an integer is 2^53 or larger")
+    elif depth_left == 0:
+        raise NotCanonical(f"it is deeper than {DEPTH_MAX} levels")
     elif isinstance(document, dict):
         for name, value in document.items():
             if not isinstance(name, str) or not name.isascii():
                 raise NotCanonical("a name is not ASCII")
-            check(value)
+            check(value, depth_left - 1)
     elif isinstance(document, list | tuple):
         for value in document:
-            check(value)
+            check(value, depth_left - 1)
     else:
         raise NotCanonical(f"a value is of type `{type(document).__name__}`")
 

@@ -72,9 +72,16 @@ def test_a_value_outside_the_subset_has_no_spelling(document: object) -> None:
         b'{"a":"\xff"}',
         b'{"a":9007199254740992}',
         b'{"a":' + b"[" * 3000 + b"]" * 3000 + b"}",
+        b'{"a":' + b"[" * 16 + b"]" * 16 + b"}",
         b'{"a":' + b"9" * 4400 + b"}",
     ],
 )
 def test_what_is_not_the_one_spelling_is_not_read(text: bytes) -> None:
     with pytest.raises(NotCanonical):
         parsed(text)
+
+
+def test_sixteen_levels_are_read() -> None:
+    text = b'{"a":' + b"[" * 15 + b"]" * 15 + b"}"
+
+    assert canonical(parsed(text)) == text
