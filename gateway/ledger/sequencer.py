@@ -177,7 +177,8 @@ class Sequencer:
                 self._die()
             self.recording = False
             return _unavailable(jobs, error)
-        self.recording = True
+        if not all(isinstance(command, Read) for command in commands):
+            self.recording = True  # something was written; that a read works says nothing
         try:
             return self._finished(outcomes)
         except Exception as error:  # noqa: BLE001 -- durable, but not provable

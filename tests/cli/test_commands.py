@@ -133,5 +133,7 @@ def test_the_chain_is_registered_link_by_link(tmp_path: Path) -> None:
     code, output = invoked(*at_home, *operator)
     assert code == 0
     assert output.splitlines()[1].startswith("otpauth://totp/data%20sharing%20gateway:op-1?secret=")
+    again, said = invoked(*at_home, "org", "add", "bank-a", "--vi", "B", "--en", "B", "--class", "shop")
+    assert (again, "records are never overwritten" in said) == (2, True)
     with pytest.raises(GatewayError, match="an organisation's id must match"):
         invoked(*at_home, "org", "add", "Bank A", "--vi", "A", "--en", "A", "--class", "bank")

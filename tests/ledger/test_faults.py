@@ -85,8 +85,11 @@ async def test_a_full_disk_means_no_answer_until_there_is_room(disk: Disk, files
         with pytest.raises(LedgerUnavailable):
             await attempt
     assert await ledger.spent(build.nodes()) == (build.loss(0),) * 3
+    with pytest.raises(LedgerUnavailable):
+        await ledger.ready()
 
     disk.is_full = False
+    await ledger.ready()  # heals without traffic
     charge = await ledger.charge(build.charge("r-3", key="k"))
     assert (first.index, charge.index, died) == (0, 1, [])
     assert await ledger.use_once("jti", 1)

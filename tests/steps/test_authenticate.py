@@ -185,3 +185,15 @@ async def test_a_gateway_with_another_name_or_boot_takes_nothing(world: World, w
 
     with pytest.raises(NotAuthenticated):
         await step(world.query())
+
+
+async def test_a_token_of_another_organisation_than_its_clients_is_refused(world: World) -> None:
+    """The token names the organisation it was given for; a client that moved takes none along."""
+    moved = new_organisation("bank-b", vi="B", en="B", org_class="bank", country="VN")
+    world.records["moved"] = moved
+    for name in ("agreement", "client", "operator"):
+        world.change(name, org=moved.id)
+
+    with pytest.raises(NotAuthenticated) as refused:
+        await world.step(world.query())
+    assert refused.value.cause == "the client is another organisation's now"
