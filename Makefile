@@ -40,6 +40,7 @@ check: $(VENV)/installed  ## the fast part: style, types, unit tests, shipped ru
 	@$(RUN) mypy
 	@echo "==> sharing rules"
 	@$(VENV)/bin/gateway policy check policies
+	@$(VENV)/bin/gateway policy test policies
 	@echo "==> unit tests"
 	@$(RUN) pytest -q -m "not long" --ignore=tests/e2e
 
@@ -55,4 +56,4 @@ lock: $(VENV)/installed  ## resolve requirements.lock anew, with hashes, for eve
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --upgrade -o requirements.lock
 
 clean:  ## remove what the targets made
-	@rm -rf $(VENV) var build *.egg-info
+	@rm -rf $(VENV) var build .cache *.egg-info

@@ -15,6 +15,7 @@
     │   └── StepUpRequired            a stronger or fresher activation is needed (RFC 9470)
     ├── OAuthRefused                  an OAuth endpoint says no, in OAuth's own words (RFC 6749)
     ├── NotPermitted                  no sharing rule permits this, or one forbids it
+    ├── Frozen                        somebody stopped what is asked for, until two people lift it
     ├── DatasetUnknown
     ├── BudgetExhausted               it would cost more than is left somewhere
     ├── IdempotencyMismatch           the key was used for another request
@@ -25,6 +26,7 @@
     ├── LedgerUnavailable             the reply cannot be recorded, so it does not leave (P1)
     ├── EngineFailed                  an engine could not answer; callers see ChargedFailure
     ├── RulesInvalid                  a sharing-rules document does not load
+    ├── ActRefused                    what an administrator wants cannot be done as things stand
     └── HomeInvalid                   the installation's folder is not as it must be
 
 A disk that cannot sync is not in the tree: the ledger ends the process, because its state is unknown.
@@ -147,6 +149,10 @@ class NotPermitted(GatewayError):
         return {"reason": self.reason}
 
 
+class Frozen(GatewayError):
+    """Somebody stopped the dataset, or everything; two other people can lift it."""
+
+
 class DatasetUnknown(GatewayError):
     """There is no dataset of that name."""
 
@@ -223,6 +229,10 @@ class RulesInvalid(GatewayError):
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = faults
+
+
+class ActRefused(GatewayError):
+    """What an administrator wants done cannot be done as things stand; nothing changed."""
 
 
 class HomeInvalid(GatewayError):

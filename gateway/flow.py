@@ -31,6 +31,7 @@ class Steps:
 
     authenticate: Callable[[Query], Awaitable[Caller]]
     decide: Callable[[Query, Caller], Permit]
+    stand: Callable[[Caller, Permit], None]
     plan: Callable[[Query, Caller, Permit], Awaitable[Plan]]
     describe: Callable[[Plan], Reply]
     place: Callable[[Caller], AbstractAsyncContextManager[None]]
@@ -40,12 +41,19 @@ class Steps:
     protect: Callable[[Query, Caller, Plan, Charge | None, UnprotectedFrame], Awaitable[Reply]]
     repeat: Callable[[Query, Plan, StoredAnswer], Reply]
     record: Callable[[Query, Seen, Reply], Awaitable[Receipt]]
+    abandon: Callable[[int], None]
 
 
 async def serve(query: Query, steps: Steps) -> Released | Unrecorded:
     """Return the reply to one request for data; whatever happens inside, there is one."""
     seen = Seen()
-    return await _released(query, seen, _answer(query, seen, steps), steps)
+    outcome: Released | Unrecorded | None = None
+    try:
+        outcome = await _released(query, seen, _answer(query, seen, steps), steps)
+    finally:  # nothing was recorded, or the caller has gone: a charge is closed, and stays charged
+        if not isinstance(outcome, Released) and seen.charge_index is not None:
+            steps.abandon(seen.charge_index)
+    return outcome
 
 
 async def attend(
@@ -60,6 +68,7 @@ async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
     """Do steps (1) to (6). Every deliberate early exit is a ``GatewayError``."""
     seen.caller = caller = await steps.authenticate(query)  # (1) verified, then the proof's id is used up
     seen.permit = permit = steps.decide(query, caller)  # (2)
+    steps.stand(caller, permit)  # nothing of it is frozen
     seen.plan = plan = await steps.plan(query, caller, permit)  # (3)
     if query.dry_run:
         return steps.describe(plan)  # the price; no data was touched
@@ -68,9 +77,12 @@ async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
         try:
             async with steps.slot(plan, charge):  # statistics leave on a public clock, and so do failures
                 if isinstance(charge, StoredAnswer):
-                    return steps.repeat(query, plan, charge)  # paid and answered before: the same bytes
-                frame = await steps.execute(plan)  # (5)
-                return await steps.protect(query, caller, plan, charge, frame)  # (6)
+                    reply = steps.repeat(query, plan, charge)  # paid and answered before: the same bytes
+                else:
+                    frame = await steps.execute(plan)  # (5)
+                    reply = await steps.protect(query, caller, plan, charge, frame)  # (6)
+            steps.stand(caller, permit)  # what was stopped while this was in flight does not leave
+            return reply  # noqa: TRY300  inside, as whatever fails here is the one failure below
         except Exception as error:  # SECURITY: one failure for the outside, whatever happened (P5)
             raise ChargedFailure(seen.charge_index) from error
 

@@ -42,6 +42,7 @@ PROBLEM_TYPES: Final[Mapping[type[Exception], ProblemType]] = {
     errors.ProofRefused: ProblemType("proof-refused", 401, "The proof does not prove this request"),
     errors.StepUpRequired: ProblemType("step-up", 401, "Stronger authentication required"),
     errors.NotPermitted: ProblemType("not-permitted", 403, "No sharing rule permits this"),
+    errors.Frozen: ProblemType("frozen", 403, "Stopped for now"),
     errors.DatasetUnknown: ProblemType("dataset-unknown", 404, "No dataset of that name"),
     errors.BudgetExhausted: ProblemType("budget-exhausted", 429, "Privacy budget exhausted"),
     errors.IdempotencyMismatch: ProblemType("idempotency-mismatch", 422, "Idempotency key used otherwise"),

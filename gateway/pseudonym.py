@@ -9,15 +9,16 @@ equal inside one domain, so frequencies show; a column with few values must be g
 Source: EDPB Guidelines 01/2025 (pseudonymisation domain); keys by HKDF-SHA256 (RFC 5869).
 """
 
+import re
+import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import accumulate
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -33,8 +34,8 @@ TEXT_BYTES_MAX: Final = 1024
 """A longer text is no identifier and becomes null."""
 PREFIX: Final = "p1_"
 
-_BATCH: Final = 1 << 14
-"""Texts worked on at once: their intermediate arrays fit in the processor's cache."""
+KEYS_MAX: Final = 4096
+"""Derived keys and ciphers that are kept: as secret as the master key, which is kept too."""
 
 _Words = npt.NDArray[np.uint64]
 
@@ -47,12 +48,13 @@ _NOT_OURS: Final = "not a token of this key"
 class PseudonymKey:
     """A handle over the 32-byte master secret; only derived keys leave it, and its repr hides it."""
 
-    __slots__ = ("_master",)
+    __slots__ = ("_derived", "_master")
 
     def __init__(self, master: bytes) -> None:
         if len(master) != KEY_BYTES:
             raise ValueError(f"the master secret is not {KEY_BYTES} bytes")
         self._master = master
+        self._derived = lru_cache(maxsize=KEYS_MAX)(self._derive)
 
     def __repr__(self) -> str:
         return "PseudonymKey(hidden)"
@@ -67,8 +69,10 @@ class PseudonymKey:
         parts = (purpose, domain, recipient, epoch)
         if not all(0 < len(part) <= PART_CHARS_MAX and "|" not in part for part in parts):
             raise ValueError(f"a part of a key's name is 1 to {PART_CHARS_MAX} characters, none of them `|`")
-        info = "|".join(("gw1", *parts)).encode()
-        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._master)
+        return self._derived("|".join(("gw1", *parts)))
+
+    def _derive(self, name: str) -> bytes:
+        return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=name.encode()).derive(self._master)
 
     def token_key(self, domain: str, recipient: str) -> bytes:
         """Return the key of one recipient's tokens in one domain, for ``tokens_of`` and ``value_of``."""
@@ -79,40 +83,31 @@ class PseudonymKey:
         return self.derive("order", dataset, recipient, EPOCH)
 
 
-def canonical(values: pa.Array) -> pa.Array:
-    """Return texts as tokens name them: NFC, no space around; what is then empty or too long is null.
+def canonical(text: str) -> str | None:
+    """Return a text as tokens name it: NFC, no space around; None if it is then empty or too long.
 
     Reversing a token gives back this spelling. Letter case stays: it cannot be reversed.
     """
-    characters = _characters_of(values)
-    if len(characters) and not values.null_count and _is_canonical(characters, np.diff(_bounds_of(values))):
-        return values  # nothing to trim, nothing empty: the usual case, without six passes
-    if not characters.tobytes().isascii():
-        values = pc.utf8_normalize(values, form="NFC")
-    values = pc.utf8_trim_whitespace(values)
-    size = pc.binary_length(values)
-    usable = pc.and_(pc.greater(size, 0), pc.less_equal(size, TEXT_BYTES_MAX))
-    return pc.if_else(usable, values, pa.scalar(None, pa.string()))
+    composed = (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
+    size = len(composed.encode())
+    return composed if 0 < size <= TEXT_BYTES_MAX else None
 
 
-def _is_canonical(characters: npt.NDArray[np.uint8], sizes: npt.NDArray[np.int32]) -> bool:
-    """Return whether texts (none is null) are ASCII without blanks or controls, neither empty nor long."""
-    visible = bool(np.min(characters) > ord(" ") and np.max(characters) < 0x7F)  # noqa: PLR2004 - DEL
-    return visible and bool(np.min(sizes) > 0 and np.max(sizes) <= TEXT_BYTES_MAX)
+def tokens_of(texts: Sequence[str | None], key: bytes) -> list[str | None]:
+    """Return the token of each text under one recipient's key (promise P8); deterministic.
 
-
-def tokens_of(values: pa.Array, key: bytes) -> pa.Array:
-    """Return the token of each text under one recipient's key (promise P8); null for null or empty.
-
-    Shape: both are Arrow arrays of strings, value for value. Deterministic.
+    Null, and a text that names nobody because it is empty or too long, become null.
     """
-    encoded = canonical(values.cast(pa.string())).dictionary_encode()
-    texts = encoded.dictionary
-    starts = range(0, len(texts), _BATCH)
-    tokens = pa.chunked_array(
-        [_batch_tokens(texts.slice(start, _BATCH), key) for start in starts], pa.string()
-    )
-    return tokens.combine_chunks().take(encoded.indices)
+    if (plain := _plain_of(texts)) is not None:
+        return [*_short_tokens(*plain, key)]  # the usual case, a column at a time
+    spelled = {text: canonical(text) for text in set(texts) if text is not None}
+    names = {name for name in spelled.values() if name is not None}
+    short = [name for name in names if _SHORT_FORM.fullmatch(name)]
+    tokens: dict[str | None, str] = dict(zip(short, _short_tokens(*_characters_of(short), key), strict=True))
+    cipher = _text_cipher(key)
+    for name in names - tokens.keys():
+        tokens[name] = PREFIX + _spelled(cipher.encrypt(_padded(name.encode()), None))
+    return [tokens.get(spelled.get(text)) if text is not None else None for text in texts]
 
 
 def value_of(token: str, key: bytes) -> str:
@@ -137,23 +132,11 @@ def value_of(token: str, key: bytes) -> str:
     return padded.rstrip(b"\0")[:-1].decode()
 
 
-def _batch_tokens(texts: pa.Array, key: bytes) -> pa.Array:
-    """Return the tokens of canonical texts."""
-    if _all_plain(texts):
-        return _short_tokens(texts, key)  # the usual case, in a third of the time
-    is_short = pc.match_substring_regex(texts, _SHORT_FORM)
-    tokens = pa.nulls(len(texts), pa.string())
-    for chosen, make in ((is_short, _short_tokens), (pc.invert(is_short), _long_tokens)):
-        if pc.any(chosen).as_py():
-            tokens = pc.replace_with_mask(tokens, chosen, make(texts.filter(chosen), key))
-    return tokens
-
-
 # --- Short identifiers: up to 12 capital letters and digits, or 13 to 17 of which all from the third on
 # are digits (a 15-character health card, a 16-digit payment card). They are ranked by length, then as
 # a number, so that leading zeros and width survive; every rank fits in 63 bits.
 
-_SHORT_FORM: Final = r"^(?:[0-9A-Z]{1,12}|[0-9A-Z]{2}[0-9]{11,15})$"
+_SHORT_FORM: Final = re.compile(r"[0-9A-Z]{1,12}|[0-9A-Z]{2}[0-9]{11,15}")
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _RADIXES: Final = tuple((36,) * n if n <= 12 else (36, 36) + (10,) * (n - 2) for n in range(1, 18))  # noqa: PLR2004 - the form above
 _WEIGHTS: Final = tuple(
@@ -170,40 +153,36 @@ _DIGIT_OF: Final = np.zeros(256, dtype=np.uint64)
 _DIGIT_OF[np.frombuffer(_DIGITS.encode(), dtype=np.uint8)] = np.arange(len(_DIGITS))
 
 
-def _all_plain(texts: pa.Array) -> bool:
-    """Return whether all canonical texts (none is empty) have the first, simpler short form."""
-    if len(texts) == 0 or texts.null_count:
-        return False
-    longest = np.diff(_bounds_of(texts)).max()
-    return bool(longest <= _PLAIN_CHARS_MAX and _IS_DIGIT[_characters_of(texts)].all())
+_Characters = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+"""The bytes of ASCII texts, one text after the other, and how many bytes each has."""
 
 
-def _ranks_of(texts: pa.Array) -> _Words:
+def _plain_of(texts: Sequence[str | None]) -> _Characters | None:
+    """Return the characters of texts that are canonical and all of the first, simpler short form."""
+    if None in texts or not texts:
+        return None
+    there = cast("Sequence[str]", texts)
+    if not "".join(there).isascii():
+        return None
+    characters, lengths = _characters_of(there)
+    fits = lengths.min() > 0 and lengths.max() <= _PLAIN_CHARS_MAX and _IS_DIGIT[characters].all()
+    return (characters, lengths) if fits else None
+
+
+def _characters_of(texts: Sequence[str]) -> _Characters:
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    return np.frombuffer("".join(texts).encode("ascii"), dtype=np.uint8), lengths
+
+
+def _ranks_of(characters: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> _Words:
     """Return the rank of each short identifier."""
-    lengths = pc.binary_length(texts).to_numpy()
-    ranks = np.empty(len(texts), dtype=np.uint64)
-    for length in np.unique(lengths).tolist():
+    ranks = np.empty(len(lengths), dtype=np.uint64)
+    for length in set(lengths.tolist()):
         chosen = lengths == length
-        same = texts if chosen.all() else texts.filter(pa.array(chosen))
-        characters = _characters_of(same).reshape(-1, length)
+        same = characters if chosen.all() else characters[np.repeat(chosen, lengths)]
         weights = np.array(_WEIGHTS[length - 1], dtype=np.uint64)
-        ranks[chosen] = _DIGIT_OF[characters] @ weights + np.uint64(_STARTS[length - 1])
+        ranks[chosen] = _DIGIT_OF[same].reshape(-1, length) @ weights + np.uint64(_STARTS[length - 1])
     return ranks
-
-
-def _characters_of(texts: pa.Array) -> npt.NDArray[np.uint8]:
-    """Return the bytes of all texts, one after the other."""
-    _, _, data = texts.buffers()
-    if data is None or len(texts) == 0:
-        return np.empty(0, dtype=np.uint8)
-    bounds = _bounds_of(texts)
-    return np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]]
-
-
-def _bounds_of(texts: pa.Array) -> npt.NDArray[np.int32]:
-    """Return where each text begins, and where the last ends; there is at least one."""
-    _, offsets, _ = texts.buffers()
-    return np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
 
 
 def _text_of(rank: int) -> str:
@@ -217,22 +196,14 @@ def _text_of(rank: int) -> str:
     return "".join(characters)
 
 
-def _short_tokens(texts: pa.Array, key: bytes) -> pa.Array:
+def _short_tokens(characters: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64], key: bytes) -> list[str]:
     """Return one-block tokens: rank and constant, encrypted together."""
-    plain = np.empty((len(texts), 2), dtype=">u8")
-    plain[:, 0] = _ranks_of(texts)
+    plain = np.empty((len(lengths), 2), dtype=">u8")
+    plain[:, 0] = _ranks_of(characters, lengths)
     plain[:, 1] = int.from_bytes(_TAG, "big")
     encryptor = _block_cipher(key).encryptor()
-    return _tokens(
-        encryptor.update(plain.tobytes()) + encryptor.finalize(), np.ones(len(texts), dtype=np.int64)
-    )
-
-
-def _long_tokens(texts: pa.Array, key: bytes) -> pa.Array:
-    """Return tokens of two blocks and more: AES-SIV over the text, padded to whole blocks."""
-    cipher = _text_cipher(key)
-    sealed = [cipher.encrypt(_padded(text), None) for text in texts.cast(pa.binary()).to_pylist()]
-    return _tokens(b"".join(sealed), np.array([len(s) // _BLOCK_BYTES for s in sealed], dtype=np.int64))
+    text = _spelled(encryptor.update(plain.tobytes()) + encryptor.finalize())
+    return [PREFIX + text[start : start + _BLOCK_CHARS] for start in range(0, len(text), _BLOCK_CHARS)]
 
 
 def _padded(text: bytes) -> bytes:
@@ -240,12 +211,14 @@ def _padded(text: bytes) -> bytes:
     return text + b"\x80" + bytes(-(len(text) + 1) % _BLOCK_BYTES)
 
 
+@lru_cache(maxsize=KEYS_MAX)
 def _block_cipher(key: bytes) -> Cipher[modes.ECB]:
     # SECURITY: ECB is right here and only here: every message is one block, equal values must get equal
     # tokens, and a block cipher on distinct blocks is a keyed permutation.
     return Cipher(algorithms.AES(_expanded(key, b"gw1|block", 32)), modes.ECB())  # noqa: S305 - one block
 
 
+@lru_cache(maxsize=KEYS_MAX)
 def _text_cipher(key: bytes) -> AESSIV:
     return AESSIV(_expanded(key, b"gw1|text", 64))
 
@@ -269,8 +242,8 @@ _PAIR_CHARS: Final = np.frombuffer("".join(_PAIRS).encode(), dtype=np.uint16)
 _LAST_CHARS: Final = np.frombuffer(_CONSONANTS[:4].encode(), dtype=np.uint8)
 
 
-def _tokens(blocks: bytes, counts: npt.NDArray[np.int64]) -> pa.Array:
-    """Return tokens of so many consecutive blocks each, as an Arrow array of strings."""
+def _spelled(blocks: bytes) -> str:
+    """Return the text of so many blocks."""
     halves = np.frombuffer(blocks, dtype=">u8").astype(np.uint64).reshape(-1, 2)
     pairs = _PAIR_CHARS[(halves[:, :, np.newaxis] >> _SHIFTS) & np.uint64(511)]
     characters = np.empty((len(halves), _BLOCK_CHARS), dtype=np.uint8)
@@ -278,9 +251,7 @@ def _tokens(blocks: bytes, counts: npt.NDArray[np.int64]) -> pa.Array:
     characters[:, 28] = _LAST_CHARS[
         (halves[:, 0] & np.uint64(1)) * np.uint64(2) + (halves[:, 1] & np.uint64(1))
     ]
-    offsets = np.concatenate([[0], np.cumsum(counts) * _BLOCK_CHARS])
-    texts = pa.LargeStringArray.from_buffers(len(counts), pa.py_buffer(offsets), pa.py_buffer(characters))
-    return pc.binary_join_element_wise(PREFIX, texts.cast(pa.string()), "")
+    return characters.tobytes().decode("ascii")
 
 
 def _blocks_of(token: str) -> bytes:

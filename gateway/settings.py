@@ -13,6 +13,17 @@ from gateway.errors import HomeInvalid
 
 FILE_NAME = "gateway.toml"
 PORT_MAX = 65535
+NOBODY = "none"
+WITNESS_STARTS = ("quorum", "alone")
+MORE_THAN_0 = (
+    "workers",
+    "engine_memory_mb",
+    "engine_threads",
+    "engine_deadline_s",
+    "refusals_max",
+    "places",
+    "witness_interval_s",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +40,8 @@ class Settings:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     """0 picks a free port."""
+    workers: int = 1
+    """Processes that answer; with more than one, another one keeps the ledger and answers nobody."""
     data: str = "data"
     """Folder that sources are relative to; itself relative to the home folder."""
     engine_memory_mb: int = 2048
@@ -45,6 +58,12 @@ class Settings:
     """Proxies in front of the gateway that append to ``X-Forwarded-For``; 0 believes no header."""
     device_interval_s: int = 5
     """Seconds a client waits between polls of the device grant (RFC 8628 section 3.2)."""
+    witness_policy: str = NOBODY
+    """File of c2sp.org/tlog-policy in the home folder that names the log's witnesses; ``none``: nobody."""
+    witness_start: str = "quorum"
+    """``quorum``: no start unless so many witnesses answer; ``alone``: start without them too."""
+    witness_interval_s: float = 10.0
+    """Between two requests for cosignatures."""
 
     def __post_init__(self) -> None:
         if not self.origin.startswith(("https://", "http://127.0.0.1", "http://localhost")):
@@ -54,7 +73,9 @@ class Settings:
         for name in ("port", "metrics_port"):
             if not 0 <= getattr(self, name) <= PORT_MAX:
                 raise HomeInvalid(f"`{name}` is not a port")
-        for name in ("engine_memory_mb", "engine_threads", "engine_deadline_s", "refusals_max", "places"):
+        if self.witness_start not in WITNESS_STARTS:
+            raise HomeInvalid(f"`witness_start` is one of {', '.join(WITNESS_STARTS)}")
+        for name in MORE_THAN_0:
             if getattr(self, name) <= 0:
                 raise HomeInvalid(f"`{name}` must be more than 0")
 

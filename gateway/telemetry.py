@@ -1,19 +1,34 @@
 """What operators see while it runs: metrics for Prometheus and log lines with constant names.
 
 No label and no field holds personal data, client text, a key or a token. Metrics are served on a
-port of their own, on loopback unless the settings say otherwise.
+port of their own, on loopback unless the settings say otherwise. Workers count in files that the main
+process sums; a file belongs to a place in the crew, so that a worker that replaces another counts on.
 """
 
 import logging
+import os
 import sys
+import time
 import traceback
-from collections.abc import Callable
+from collections import Counter as Counts
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+import prometheus_client.values
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client import start_http_server as _start_http_server
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import MultiProcessValue
+
+PLACE = "GATEWAY_WORKER"
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+if PLACE in os.environ:  # must be known before the first metric is made
+    _place = os.environ[PLACE]
+    prometheus_client.values.ValueClass = MultiProcessValue(lambda: _place)  # type: ignore[no-untyped-call]
 
 REGISTRY = CollectorRegistry()
 
@@ -40,11 +55,51 @@ _UPSTREAM_FAILURES = Counter(
     "gateway_upstream_failures_total", "Upstreams that did not answer well.", ("dataset",), registry=REGISTRY
 )
 
+_WITNESS_ANSWERS = Counter(
+    "gateway_witness_answers_total",
+    "What came of asking a witness of the log.",
+    ("witness", "outcome"),
+    registry=REGISTRY,
+)
+_WITNESS_AGE = Gauge(
+    "gateway_witness_age_seconds",
+    "Since a witness last cosigned the log's head; before it did, since the start.",
+    ("witness",),
+    registry=REGISTRY,
+)
+
+
+@lru_cache(maxsize=256)
+def _answered(route: str, status: int) -> tuple[Counter, Histogram]:
+    """Return the two series of a route and a status; looking them up by label costs more than counting."""
+    return _REQUESTS.labels(route, str(status)), _DURATION.labels(route)
+
+
+_RULES_REFUSED = Gauge(
+    "gateway_rules_refused",
+    "Documents of sharing rules that are not active as they stand in the home; 0 is well.",
+    registry=REGISTRY,
+)
+_RULES_REVISION = Gauge(
+    "gateway_rules_revision",
+    "The revision of a dataset's sharing rules that decides.",
+    ("dataset",),
+    registry=REGISTRY,
+)
+_REPLACED = Counter(
+    "gateway_workers_replaced_total", "Workers that ended by themselves.", ("place",), registry=REGISTRY
+)
+
+
+# Connections closed that no entry of the log tells of yet. Owned by the event loop's thread.
+_UNTOLD = Counts[str]()
+
 
 def request_answered(route: str, status: int, seconds: float) -> None:
     """Count one reply."""
-    _REQUESTS.labels(route, str(status)).inc()
-    _DURATION.labels(route).observe(seconds)
+    requests, duration = _answered(route, status)
+    requests.inc()
+    duration.observe(seconds)
 
 
 def reply_unrecorded() -> None:
@@ -53,8 +108,21 @@ def reply_unrecorded() -> None:
 
 
 def connection_closed(cause: str) -> None:
-    """Count one connection closed without a response."""
+    """Count one connection closed without a response, for the metrics and for the log."""
+    _UNTOLD[cause] += 1
     _CLOSED.labels(cause).inc()
+
+
+def take_closed() -> dict[str, int]:
+    """Return how many connections were closed, by cause, since the last call."""
+    taken = dict(_UNTOLD)
+    _UNTOLD.clear()
+    return taken
+
+
+def give_back_closed(closed: Mapping[str, int]) -> None:
+    """Have what was taken told the next time."""
+    _UNTOLD.update(closed)
 
 
 def unknown_fields(dataset: str, count: int) -> None:
@@ -67,6 +135,49 @@ def upstream_failed(dataset: str) -> None:
     _UPSTREAM_FAILURES.labels(dataset).inc()
 
 
+def witness_answered(witness: str, outcome: str) -> None:
+    """Count one answer of a witness, or that there was none."""
+    _WITNESS_ANSWERS.labels(witness, outcome).inc()
+
+
+def witness_cosigned(witness: str) -> None:
+    """Begin to count a witness's age anew: it cosigned just now, or is known from now on."""
+    since = time.monotonic()
+    _WITNESS_AGE.labels(witness).set_function(lambda: time.monotonic() - since)
+
+
+def rules_taken_over(revisions: Mapping[str, int], refused: int) -> None:
+    """Show which revision of which document decides from now on, and how many do not."""
+    _RULES_REVISION.clear()
+    for dataset, revision in revisions.items():
+        _RULES_REVISION.labels(dataset).set(revision)
+    _RULES_REFUSED.set(refused)
+
+
+def worker_replaced(place: int) -> None:
+    """Count one worker that ended without being told to."""
+    _REPLACED.labels(str(place)).inc()
+
+
+def counting_in(folder: Path, place: int) -> dict[str, str]:
+    """Return the environment in which a worker counts where ``serve_metrics`` finds it."""
+    return {FOLDER: str(folder), PLACE: str(place)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    """What the workers counted, in all, and what only this process counts."""
+
+    folder: Path
+
+    def collect(self) -> Iterator[Metric]:
+        files = [str(file) for file in self.folder.glob("[!g]*.db")]  # a gauge is this process's alone
+        theirs = list(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
+        yield from theirs
+        names = {metric.name for metric in theirs}
+        yield from (metric for metric in REGISTRY.collect() if metric.samples and metric.name not in names)
+
+
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """The metrics' own little server."""
@@ -75,9 +186,13 @@ class Metrics:
     close: Callable[[], None]
 
 
-def serve_metrics(host: str, port: int) -> Metrics:
-    """Serve the metrics in a thread of their own."""
-    server, thread = _start_http_server(port, addr=host, registry=REGISTRY)
+def serve_metrics(host: str, port: int, *, workers: Path | None = None) -> Metrics:
+    """Serve the metrics in a thread of their own; ``workers`` is the folder that workers count in."""
+    registry = REGISTRY
+    if workers is not None:
+        registry = CollectorRegistry()
+        registry.register(_Workers(workers))
+    server, thread = _start_http_server(port, addr=host, registry=registry)
 
     def close() -> None:
         server.shutdown()

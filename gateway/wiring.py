@@ -1,20 +1,18 @@
 """The composition root: the only file that names concrete classes, and the home folder's layout.
 
     gateway.toml   settings              policies/   active sharing rules, one file a dataset
-    keys/          private keys          ledger/     log.sqlite and head, the last signed checkpoint
+    keys/          private keys          ledger/     log.sqlite; the last head: signed, cosigned
     data/          sources               snapshots/  sources as questions read them, made again when lost
     run/           state that a restart voids
 
 Everything is opened here in order and closed in reverse; what does not open stops the start.
 """
 
-import asyncio
 import contextlib
 import fcntl
 import os
-import signal
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +21,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import uvloop
-from aiohttp import web
 
 from gateway import flow, telemetry
 from gateway.clock import Clock, SystemClock
@@ -32,12 +29,16 @@ from gateway.engines.port import Engine
 from gateway.engines.router import EngineRouter
 from gateway.engines.upstream import UpstreamEngine
 from gateway.errors import Fault, HomeInvalid
+from gateway.keyring.issuers import TrustedIssuers, trusted_issuers
 from gateway.keyring.keyring import Keyring
+from gateway.ledger.port import Ledger
 from gateway.ledger.sqlite import SqliteLedger
+from gateway.ledger.tile_reader import TileReader
 from gateway.ledger.volatile import Volatile
+from gateway.ledger.witnesses import Witnesses, watched
 from gateway.policy.rules import Rules
 from gateway.registry.registry import Registry
-from gateway.services import activation, enrolment
+from gateway.services import activation, enrolment, introspection, revocation
 from gateway.services.budgets import Budgets
 from gateway.services.catalogue import Catalogue
 from gateway.services.metadata import authorization_server_metadata, key_set, protected_resource_metadata
@@ -52,7 +53,9 @@ from gateway.steps.plan import MakePlan, described
 from gateway.steps.protect import Protect, repeated
 from gateway.steps.record import Record
 from gateway.steps.slot import Slot
-from gateway.terms.entry import Change, EntryKind, ReleaseRequest
+from gateway.steps.stand import Stand
+from gateway.terms.charge import Receipt
+from gateway.terms.entry import Change, EntryKind, Fact, ReleaseRequest
 from gateway.terms.identifiers import DatasetId, RequestId
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
@@ -62,11 +65,12 @@ from gateway.web.api import Api, ServiceCall
 from gateway.web.open import open_endpoints
 from gateway.web.pages.render import render
 from gateway.web.routes import Service
-from gateway.web.transport import ClosingServer, raise_file_limit
 
 Result = TypeVar("Result")
 
 FOLDERS = ("policies", "ledger", "data", "run")
+STORE = "ledger/log.sqlite"
+VOLATILE = "run/volatile.sqlite"
 EXIT_FATAL = 74  # EX_IOERR of sysexits.h
 
 
@@ -76,54 +80,81 @@ class Current:
 
     registry: Registry
     rules: Mapping[DatasetId, Rules]
+    followers: list[Callable[[tuple[Change, ...]], None]] = field(default_factory=list)
+    """Told of the same changes, in the same order."""
+    rules_followers: list[Callable[[], None]] = field(default_factory=list)
+    """Told that the rules are others now."""
 
     def apply(self, changes: tuple[Change, ...]) -> None:
         """Take over durable changes of the registry."""
         for change in changes:
             if change.kind != RULES:
                 self.registry = self.registry.with_change(change)
+        for follower in self.followers:
+            follower(changes)
+
+    def take_over(self, rules: Mapping[DatasetId, Rules]) -> None:
+        """Have other rules decide from now on; their documents are in the registry."""
+        self.rules = rules
+        for follower in self.rules_followers:
+            follower()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gateway:
-    """An open installation: everything below the web server."""
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What requests are answered with: the same list in the main process and in a worker."""
 
-    home: Path
     settings: Settings
     clock: Clock
     keyring: Keyring
-    ledger: SqliteLedger
+    issuers: TrustedIssuers
+    ledger: Ledger
+    published: Callable[[], Awaitable[bytes]]
+    """The log's head to show."""
+    tiles: TileReader
     volatile: Volatile
     engine: Engine
     current: Current
+    nonce_secret: bytes = field(repr=False)
+    on_changes: Callable[[tuple[Change, ...]], None]
+    """Told of what a reply changed in the registry, once that is durable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway(Parts):
+    """An open installation: everything below the web server, and the one store."""
+
+    home: Path
+    ledger: SqliteLedger
+    witnesses: Witnesses
     faults: tuple[Fault, ...]
     """What is wrong with sharing rules; the documents concerned are not served, or as last good."""
-    nonce_secret: bytes = field(repr=False)
     random_bytes: Callable[[int], bytes] = os.urandom
 
     async def register(self, changes: tuple[Change, ...]) -> None:
         """Put records into the registry: one entry that names them, and the records, in one transaction."""
-        await self.ledger.release(
-            ReleaseRequest(
-                request_id=RequestId(str(uuid.uuid4())),
-                kind=EntryKind.CONFIG,
-                facts={},
-                private={},
-                body=b"",
-                changes=changes,
-            )
-        )
+        await self._note(EntryKind.CONFIG, {}, changes)
         self.current.apply(changes)
+
+    async def tell_of_key(self, event: str, *, old: str, new: str) -> Receipt:
+        """Put a change of the log's key into the log; both keys are named by their vkeys."""
+        return await self._note(EntryKind.KEY, {"event": event, "key": "log", "old": old, "new": new})
 
     async def mark(self, event: str) -> None:
         """Put a start or a stop into the log."""
-        await self.ledger.release(
+        await self._note(EntryKind.MARK, {"event": event})
+
+    async def _note(
+        self, kind: EntryKind, facts: Mapping[str, Fact], changes: tuple[Change, ...] = ()
+    ) -> Receipt:
+        return await self.ledger.release(
             ReleaseRequest(
                 request_id=RequestId(str(uuid.uuid4())),
-                kind=EntryKind.MARK,
-                facts={"event": event},
+                kind=kind,
+                facts=facts,
                 private={},
                 body=b"",
+                changes=changes,
             )
         )
 
@@ -156,41 +187,44 @@ async def opened(home: Path, *, settings: Settings | None = None) -> AsyncIterat
         stack.enter_context(_lock(home / "run" / "lock"))
         keyring = Keyring.open(home / "keys", log_name=settings.log_origin)
         ledger = SqliteLedger.open(
-            home / "ledger" / "log.sqlite",
+            home / STORE,
             signer=keyring.log,
             origin=settings.log_origin,
             clock=clock,
             head_file=home / "ledger" / "head",
+            former=keyring.log_keys.former,
+            retired=keyring.log_keys.retired,
             seal=lambda opened_bytes: keyring.sealer.seal("ledger", opened_bytes),
             unseal=lambda sealed: keyring.sealer.unseal("ledger", sealed),
-            on_fatal=_end_process,
+            on_fatal=end_process,
         )
         stack.push_async_callback(ledger.close)
-        volatile = Volatile.create(home / "run" / "volatile.sqlite")
-        stack.callback(volatile.close)
-        engine = EngineRouter(
-            files=DuckDbEngine(
-                (home / settings.data).resolve(),
-                snapshots=home / "snapshots",
-                deadline_s=settings.engine_deadline_s,
-                memory_mb=settings.engine_memory_mb,
-                threads=settings.engine_threads,
-            ),
-            upstream=UpstreamEngine.create(deadline_s=settings.engine_deadline_s),
+        tiles = TileReader.open(home / STORE)
+        stack.callback(tiles.close)
+        witnesses = await stack.enter_async_context(
+            watched(home, settings, vkeys=keyring.log_keys.history, head=ledger.checkpoint, tiles=tiles)
         )
+        volatile = Volatile.create(home / VOLATILE)
+        stack.callback(volatile.close)
+        engine = engine_of(home, settings)
         stack.push_async_callback(engine.close)
         known = await ledger.registry()
         rules = activated(home / "policies", known)
-        registry = Registry.of(change for change in known if change.kind != RULES)
+        current = Current(Registry.of(change for change in known if change.kind != RULES), rules.rules)
         gateway = Gateway(
             home=home,
             settings=settings,
             clock=clock,
             keyring=keyring,
+            issuers=trusted_issuers(home / "keys", own=settings.origin),
             ledger=ledger,
+            tiles=tiles,
+            published=witnesses.published,
+            witnesses=witnesses,
             volatile=volatile,
             engine=engine,
-            current=Current(registry, rules.rules),
+            current=current,
+            on_changes=current.apply,
             faults=rules.faults,
             nonce_secret=os.urandom(32),
         )
@@ -199,45 +233,18 @@ async def opened(home: Path, *, settings: Settings | None = None) -> AsyncIterat
         yield gateway
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Serving:
-    """What ``serve`` tells once it accepts requests."""
-
-    gateway: Gateway
-    origin: str
-    metrics: str
-    datasets: int
-    problems: tuple[str, ...]
-    """Datasets whose source is not as declared; they are taken out of service."""
-
-
-async def serve(home: Path, *, on_ready: Callable[[Serving], None]) -> None:
-    """Serve an installation until the task is cancelled or the process is told to stop."""
-    telemetry.configure_log()
-    raise_file_limit()
-    async with opened(home) as gateway, contextlib.AsyncExitStack() as stack:
-        problems = await _sources_checked(gateway)
-        api = _api(gateway)
-        await gateway.mark("start")
-        stack.push_async_callback(gateway.mark, "stop")  # the last entry: after the server has stopped
-        runner = web.ServerRunner(ClosingServer(api.handle))
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        settings = gateway.settings
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
-        await site.start()
-        metrics = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port)
-        stack.callback(metrics.close)
-        on_ready(
-            Serving(
-                gateway=gateway,
-                origin=settings.origin,
-                metrics=f"http://{settings.metrics_host}:{metrics.port}/metrics",
-                datasets=len(gateway.current.rules),
-                problems=problems,
-            )
-        )
-        await _told_to_stop()
+def engine_of(home: Path, settings: Settings) -> EngineRouter:
+    """Return what runs plans."""
+    return EngineRouter(
+        files=DuckDbEngine(
+            (home / settings.data).resolve(),
+            snapshots=home / "snapshots",
+            deadline_s=settings.engine_deadline_s,
+            memory_mb=settings.engine_memory_mb,
+            threads=settings.engine_threads,
+        ),
+        upstream=UpstreamEngine.create(deadline_s=settings.engine_deadline_s),
+    )
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
@@ -245,31 +252,7 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
     return uvloop.run(main)
 
 
-async def _told_to_stop() -> None:
-    """Wait for SIGINT or SIGTERM."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
-
-
-async def _sources_checked(gateway: Gateway) -> tuple[str, ...]:
-    """Take datasets out of service whose source is not as their document declares."""
-    problems: list[str] = []
-    good: dict[DatasetId, Rules] = {}
-    for name, rules in gateway.current.rules.items():
-        telemetry.log("source_preparing", dataset=name)
-        found = await gateway.engine.check(rules.dataset)
-        problems += [f"{name}: {sentence}" for sentence in found]
-        if not found:
-            good[name] = rules
-    gateway.current.rules = good
-    await gateway.engine.retain(good.keys())
-    return tuple(problems)
-
-
-def _api(gateway: Gateway) -> Api:
+def api_of(gateway: Parts) -> Api:
     """Put the steps, services and endpoints together."""
     current = gateway.current
     authenticate = Authenticate(
@@ -277,6 +260,7 @@ def _api(gateway: Gateway) -> Api:
         issuer=gateway.settings.origin,
         audience=gateway.settings.origin,
         keys=gateway.keyring.tokens.public_keys,
+        trusted=gateway.issuers.by_name,
         nonce_secret=gateway.nonce_secret,
         volatile=gateway.volatile,
         registry=lambda: current.registry,
@@ -286,7 +270,10 @@ def _api(gateway: Gateway) -> Api:
         steps=_steps(gateway, authenticate),
         services=_services(gateway, authenticate),
         open_endpoints=open_endpoints(
-            documents=_documents(gateway), checkpoint=gateway.ledger.checkpoint, ready=gateway.ledger.ready
+            documents=_documents(gateway),
+            checkpoint=gateway.published,
+            ready=gateway.ledger.ready,
+            tile=gateway.tiles.tile,
         ),
         volatile=gateway.volatile,
         nonce_secret=gateway.nonce_secret,
@@ -296,12 +283,13 @@ def _api(gateway: Gateway) -> Api:
     )
 
 
-def _steps(gateway: Gateway, authenticate: Authenticate) -> flow.Steps:
+def _steps(gateway: Parts, authenticate: Authenticate) -> flow.Steps:
     """Return the eight steps of ``flow.py``, each with what it needs."""
     settings = gateway.settings
     return flow.Steps(
         authenticate=authenticate,
         decide=Decide(lambda: gateway.current.rules, gateway.clock),
+        stand=Stand(lambda: gateway.current.registry, gateway.clock),
         plan=MakePlan(gateway.keyring, ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")),
         place=Places(total=settings.places, each=settings.places_each),
         describe=described,
@@ -310,11 +298,12 @@ def _steps(gateway: Gateway, authenticate: Authenticate) -> flow.Steps:
         execute=gateway.engine.execute,
         protect=Protect(gateway.keyring),
         repeat=repeated,
-        record=Record(gateway.ledger, gateway.current.apply),
+        record=Record(gateway.ledger, gateway.on_changes),
+        abandon=gateway.ledger.abandon,
     )
 
 
-def _services(gateway: Gateway, authenticate: Authenticate) -> Mapping[Service, ServiceCall]:
+def _services(gateway: Parts, authenticate: Authenticate) -> Mapping[Service, ServiceCall]:
     """Return what answers requests that are not for data."""
     current, ledger, clock = gateway.current, gateway.ledger, gateway.clock
     ports = EnrolmentPorts(
@@ -339,6 +328,8 @@ def _services(gateway: Gateway, authenticate: Authenticate) -> Mapping[Service, 
         ),
         Service.TOKEN: partial(_enrolling, enrolment.token, ports),
         Service.DEVICE: partial(_enrolling, enrolment.device_authorization, ports),
+        Service.REVOKE: partial(_enrolling, revocation.revoke, ports),
+        Service.INTROSPECT: partial(_enrolling, introspection.introspect, ports),
         Service.ACTIVATE: partial(_enrolling, activation.activate, ports),
     }
 
@@ -352,7 +343,7 @@ async def _enrolling(
     return await endpoint(query, ports)
 
 
-def _documents(gateway: Gateway) -> dict[str, object]:
+def _documents(gateway: Parts) -> dict[str, object]:
     """Return the open endpoints that are fixed documents."""
     origin = gateway.settings.origin
     resource = protected_resource_metadata(origin=origin, issuer=origin, audience=origin)
@@ -363,7 +354,7 @@ def _documents(gateway: Gateway) -> dict[str, object]:
         ),
         "/.well-known/oauth-protected-resource": {
             **resource,
-            "gateway_log_key": gateway.keyring.log.vkey,
+            "gateway_log_key": gateway.keyring.log_keys.vkeys,
         },
         "/oauth/jwks": key_set(gateway.keyring.tokens.jwks),
     }
@@ -381,7 +372,7 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _end_process() -> None:
+def end_process() -> None:
     """End at once: the store's state is unknown, so nothing may be answered (promise P1)."""
     telemetry.log("ledger_fatal")
     os._exit(EXIT_FATAL)

@@ -17,6 +17,7 @@ from builders import NOON, a_caller, a_permit, a_query, a_rows_plan, a_statistic
 
 from gateway import flow
 from gateway.errors import (
+    ActRefused,
     BudgetExhausted,
     EngineFailed,
     GatewayError,
@@ -30,14 +31,16 @@ from gateway.errors import (
 )
 from gateway.keyring.keyring import Keyring
 from gateway.ledger.audit import verify_store
+from gateway.ledger.port import EntryRefused
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.problems import PROBLEM_TYPES
 from gateway.steps.charge import MakeCharge
 from gateway.steps.place import Places
 from gateway.steps.record import Record
 from gateway.terms.charge import StoredAnswer
-from gateway.terms.entry import EntryKind
+from gateway.terms.entry import Basis, EntryKind, Erasure
 from gateway.terms.frame import UnprotectedIntegers
+from gateway.terms.identifiers import RequestId
 from gateway.terms.loss import BudgetNode, Loss
 from gateway.terms.plan import Plan
 from gateway.terms.reply import Released, Reply, Unrecorded
@@ -87,6 +90,7 @@ class World:
         named: dict[str, Any] = {
             "authenticate": authenticate,
             "decide": lambda *_: a_permit(),
+            "stand": lambda *_: None,
             "plan": lambda *_: a_statistic_plan(),
             "place": Places(total=2, each=1),
             "describe": lambda *_: Reply(status=200, content_type="text/plain", body=b"price"),
@@ -95,6 +99,7 @@ class World:
             "protect": protect,
             "repeat": lambda _q, _p, stored: Reply(status=200, content_type="text/plain", body=stored.answer),
             "record": Record(self.ledger, lambda _: None),
+            "abandon": self.ledger.abandon,
         } | overrides
         named["plan"] = as_awaited(named["plan"])
         return flow.Steps(slot=slot, **{name: self._noted(name, step) for name, step in named.items()})
@@ -265,6 +270,39 @@ async def test_p2_what_fails_after_the_charge_keeps_it(world: World) -> None:
     assert await world.kinds() == ["charge", "error"]
 
 
+@pytest.mark.parametrize("step", ["execute", "protect"])
+async def test_p2_a_charge_whose_caller_vanished_is_closed_and_kept(world: World, step: str) -> None:
+    """Promise P2: cancelled between charge and release, it is recovered when its request is over."""
+    begun = asyncio.Event()
+
+    async def never(*_: object) -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    request = asyncio.create_task(flow.serve(a_query(), world.steps(**{step: never})))
+    await begun.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+
+    assert "record" not in world.calls
+    assert await world.spent() == a_statistic_plan().loss
+    assert await world.kinds() == ["charge", "recover"]
+
+
+async def test_p9_erasing_an_operator_erases_what_the_requests_sealed(world: World) -> None:
+    """Promise P9: charge and release lie under a key of the person who acts, and of nobody else."""
+    operator = a_caller().operator
+    assert operator is not None
+    await flow.serve(a_query(), world.steps())
+    with pytest.raises(EntryRefused):
+        await world.ledger.erase(Erasure(basis=Basis.ORDER, subject=f"{operator}2"), RequestId("erase-0"))
+
+    receipt = await world.ledger.erase(Erasure(basis=Basis.REQUEST, subject=operator), RequestId("erase-1"))
+
+    assert json.loads(receipt.entry)["facts"] == {"basis": "request", "openings": 2, "records": 0}
+
+
 # Promise P1: nothing leaves unlogged.
 
 
@@ -272,13 +310,14 @@ async def test_p2_what_fails_after_the_charge_keeps_it(world: World) -> None:
     "error", [LedgerUnavailable("try again later"), OSError("disk full"), KeyError("bug")]
 )
 async def test_p1_what_is_not_recorded_is_not_sent(world: World, error: Exception) -> None:
-    """Promise P1, failed and lost: a 503 without data."""
+    """Promises P1 and P2, failed and lost: a 503 without data; the charge is closed, and kept."""
     outcome = await flow.serve(a_query(), world.steps(record=raising(error)))
 
     assert isinstance(outcome, Unrecorded)
     assert outcome.reply.status == 503
     assert SECRET not in outcome.reply.body
-    assert await world.kinds() == ["charge"]
+    assert await world.kinds() == ["charge", "recover"]
+    assert await world.spent() == a_statistic_plan().loss
 
 
 async def test_p1_what_was_recorded_but_not_known_to_be_is_not_sent_either(world: World) -> None:
@@ -391,7 +430,7 @@ def leaves(kind: type[Exception]) -> set[type[Exception]]:
 
 
 def test_every_error_that_can_reach_a_caller_has_a_problem_type() -> None:
-    inside = {EngineFailed, RulesInvalid, HomeInvalid, OAuthRefused}
+    inside = {EngineFailed, RulesInvalid, HomeInvalid, ActRefused, OAuthRefused}
     assert leaves(GatewayError) - inside <= set(PROBLEM_TYPES)
     assert NotAuthenticated in PROBLEM_TYPES
     assert len({kind.slug for kind in PROBLEM_TYPES.values()}) == len(PROBLEM_TYPES)

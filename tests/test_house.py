@@ -17,13 +17,14 @@ FILES = sorted(GATEWAY.rglob("*.py"))
 SHELVES: list[set[str]] = [
     {"__main__"},
     {"cli"},
+    {"serving"},
     {"wiring"},
     {"web"},
     {"flow", "services", "steps"},
     {"engines", "ledger", "keyring"},
     {"planning", "problems"},
     {"policy", "masking", "privacy", "delivery", "synthetic"},
-    {"identity", "registry", "pseudonym", "budget", "client"},
+    {"identity", "registry", "pseudonym", "order", "budget", "client"},
     {"settings", "telemetry"},
     {"errors"},
     {"jose", "transparency"},
@@ -33,28 +34,29 @@ HEIGHT = {room: len(SHELVES) - number for number, rooms in enumerate(SHELVES) fo
 
 # Default deny: a package that is not named here has no home anywhere.
 HOMES: dict[str, set[str]] = {
-    "aiohttp": {"web", "wiring", "client", "engines"},
+    "aiohttp": {"web", "serving", "client", "engines", "ledger", "keyring"},
     "apsw": {"ledger"},
     "argon2": {"identity"},
     "click": {"cli"},
-    "cryptography": {"identity", "keyring", "pseudonym", "jose", "transparency", "client"},
+    "cryptography": {"identity", "keyring", "ledger", "pseudonym", "order", "jose", "transparency", "client"},
     "duckdb": {"engines"},
     "jinja2": {"web"},
     "jwt": {"identity", "keyring", "client"},
-    "numpy": {"pseudonym", "masking", "synthetic"},
+    "msgspec": {"delivery", "engines", "ledger", "serving", "keyring"},
+    "numpy": {"engines", "pseudonym", "order", "synthetic"},
     "opendp": {"privacy"},
     "orjson": {"delivery", "steps", "services"},
     "pandas": {"client"},
     "prometheus_client": {"telemetry"},
-    "pyarrow": {"terms", "engines", "pseudonym", "masking", "delivery", "synthetic"},
+    "pyarrow": {"engines", "order", "delivery", "synthetic"},
     "pydantic": {"policy"},
     "pydantic_core": {"policy"},
     "pyotp": {"cli"},
     "rich": {"cli"},
-    "ruamel": {"policy"},
     "sqlglot": {"planning"},
     "structlog": {"telemetry"},
     "uvloop": {"wiring"},
+    "yaml": {"policy"},
     "yarl": {"client"},
 }
 
@@ -78,7 +80,7 @@ CONSTRUCTORS: dict[str, str] = {
 IMPURE = {"time", "random", "secrets", "uuid", "os", "socket", "subprocess", "threading", "asyncio"}
 PURE_ROOMS = {
     room
-    for rooms in SHELVES[6:]
+    for rooms in SHELVES[7:]
     for room in rooms
     if room not in {"telemetry", "clock", "settings", "client"}
 }

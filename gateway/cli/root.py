@@ -25,11 +25,12 @@ COMMANDS: Final = {
     "demo": Command("gateway.cli.demo.command", "Watch the gateway do its whole job, with invented people."),
     "init": Command("gateway.cli.init", "Put data of your own behind the gateway: a home and a draft."),
     "serve": Command("gateway.cli.serve", "Serve the installation until it is interrupted."),
-    "policy": Command("gateway.cli.policy", "Check sharing rules."),
+    "policy": Command("gateway.cli.policy", "Check and test sharing rules."),
     "org": Command("gateway.cli.registration", "Firms and agencies."),
     "agreement": Command("gateway.cli.registration", "Contracts that name purposes."),
     "client": Command("gateway.cli.registration", "Firms' machines."),
     "operator": Command("gateway.cli.registration", "People who activate clients."),
+    "keys": Command("gateway.cli.keyring", "List the installation's keys, replace the log's."),
     "login": Command("gateway.cli.firm.login", "Have a person activate this machine for a purpose."),
     "catalog": Command("gateway.cli.firm.catalog", "List the datasets, or describe one."),
     "records": Command("gateway.cli.firm.ask", "Pull rows of a dataset, with personal data treated."),
@@ -38,7 +39,7 @@ COMMANDS: Final = {
     "budget": Command("gateway.cli.firm.catalog", "Show what is spent and what is left."),
     "connect": Command("gateway.cli.firm.connect", "Let curl, Excel and BI tools ask the gateway."),
     "receipt": Command("gateway.cli.receipt", "Check, offline, that an answer stands in the log."),
-    "audit": Command("gateway.cli.audit", "Check the whole log."),
+    "audit": Command("gateway.cli.audit", "Check the whole log, and take evidence out of it."),
 }
 
 

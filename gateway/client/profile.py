@@ -103,15 +103,17 @@ def make_folder(folder: Path) -> None:
 
 
 def checked_log_key(known: Profile | None, gateway: str, published: str, given: str | None) -> str:
-    """Return the log's key to trust: the one given, the one already trusted, or the first one seen.
+    """Return the log's keys to trust, one a line: those given, those already trusted, or the first seen.
+
+    While a log changes its key it publishes two, and one of them is trusted already: that is enough.
 
     Raises:
-        ProfileInvalid: The gateway publishes another one than is trusted.
+        ProfileInvalid: The gateway publishes none that is trusted.
 
     """
     pinned = known.log_key if known is not None and known.gateway == gateway else None
     trusted = given or pinned or published
-    if trusted != published:
+    if not set(trusted.split("\n")) & set(published.split("\n")):
         raise ProfileInvalid(
             f"the log's key at {gateway} is not the one you trust: it shows `{published}`, and trusted is "
             f"`{trusted}`; do not go on before the operator told you, by another way than this gateway, "

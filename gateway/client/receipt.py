@@ -2,12 +2,14 @@
 
 A receipt file is JSON with three members in base64url: ``receipt`` (the c2sp.org/tlog-proof text),
 ``entry`` (the log entry) and ``body`` (the answer's bytes). It verifies offline against the log's
-verifier key, which the caller must have from somewhere else than this answer.
+verifier keys, which the caller must have from somewhere else than this answer. A receipt handed to an
+auditor may go without its body; then it proves the entry's place and nothing about an answer.
 """
 
 import json
+import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,7 @@ PROOF_HEADER: Final = "Gateway-Receipt"
 ENTRY_HEADER: Final = "Gateway-Entry"
 FILE_BYTES_MAX: Final = 256 * 1024 * 1024
 REFUSAL: Final = 400
+_MEMBERS: Final = frozenset({"receipt", "entry", "body"})
 
 
 class ReceiptUnreadable(ClientFailure, ValueError):
@@ -32,10 +35,11 @@ class StoredReceipt:
 
     proof: bytes = field(repr=False)
     entry: bytes = field(repr=False)
-    body: bytes = field(repr=False)
+    body: bytes | None = field(repr=False)
+    """None where it was left out."""
 
     def verify(self, vkey: str) -> VerifiedReceipt:
-        """Return where in the log of ``vkey`` this very body stands.
+        """Return where in the log of ``vkey`` (or of several keys, one a line) this very body stands.
 
         Raises:
             ProofInvalid: The proof, the entry, the body or the signature does not fit; it says which.
@@ -52,8 +56,12 @@ class StoredReceipt:
 
     def save(self, path: str | Path) -> None:
         """Write the receipt file; it holds the answer, so keep it as you keep the answer."""
-        text = json.dumps({**self.place, "body": base64url(self.body)})
-        Path(path).write_text(text, encoding="ascii")
+        body = {} if self.body is None else {"body": base64url(self.body)}
+        Path(path).write_text(json.dumps({**self.place, **body}), encoding="ascii")
+
+    def without_body(self) -> "StoredReceipt":
+        """Return what may be handed to an auditor who must not see the answer."""
+        return replace(self, body=None)
 
     @classmethod
     def load(cls, path: str | Path) -> "StoredReceipt":
@@ -63,15 +71,45 @@ class StoredReceipt:
             ReceiptUnreadable: Not such a file.
 
         """
-        file = Path(path)
-        if file.stat().st_size > FILE_BYTES_MAX:
+        members = _members(_read(Path(path)))
+        return cls(proof=members["receipt"], entry=members["entry"], body=members.get("body"))
+
+
+def _read(file: Path) -> bytes:
+    """Return a file's bytes; a folder, a pipe or a huge file is named, not opened."""
+    try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ReceiptUnreadable("the receipt file is no plain file")
+        if status.st_size > FILE_BYTES_MAX:
             raise ReceiptUnreadable("the receipt file is too large")
+        text = file.read_bytes()
+    except OSError as error:
+        raise ReceiptUnreadable(f"the receipt file cannot be read: {error.strerror}") from error
+    if not text:
+        raise ReceiptUnreadable("the receipt file is empty")
+    return text
+
+
+def _members(text: bytes) -> dict[str, bytes]:
+    try:
+        pairs = json.loads(text.decode("ascii"), object_pairs_hook=list)
+    except (ValueError, RecursionError) as error:
+        raise ReceiptUnreadable("the receipt file is not JSON, or its end is cut off") from error
+    is_object = isinstance(pairs, list) and all(isinstance(pair, tuple) for pair in pairs)
+    members = dict(pairs) if is_object else {}
+    if not is_object or len(members) != len(pairs) or not members.keys() <= _MEMBERS:
+        raise ReceiptUnreadable("the receipt file is no object of receipt, entry and body, each once")
+    for name in ("receipt", "entry"):
+        if name not in members:
+            raise ReceiptUnreadable(f"the receipt file has no `{name}`")
+    decoded = {}
+    for name, value in members.items():
         try:
-            document = json.loads(file.read_text(encoding="ascii"))
-            proof, entry, body = (base64url_decoded(document[name]) for name in ("receipt", "entry", "body"))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ReceiptUnreadable("not a receipt file: receipt, entry and body in base64url") from error
-        return cls(proof=proof, entry=entry, body=body)
+            decoded[name] = base64url_decoded(value)
+        except (ValueError, TypeError) as error:
+            raise ReceiptUnreadable(f"`{name}` of the receipt file is not base64url") from error
+    return decoded
 
 
 def receipt_of(headers: Mapping[str, str], body: bytes) -> StoredReceipt | None:

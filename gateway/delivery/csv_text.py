@@ -14,15 +14,13 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gateway.delivery.json_text import joined
-
 _FORMULA: Final = r"^['=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
 _MUST_QUOTE: Final = r'[",;\t\r\n]'
 
 
 def header_of(names: Sequence[str]) -> bytes:
     """Return the header row; names are cells like any text."""
-    return lines_of([text_cells(pa.array([name], pa.string())) for name in names])
+    return records_of([text_cells(pa.array([name], pa.string())) for name in names])
 
 
 def text_cells(texts: pa.Array) -> pa.Array:
@@ -37,11 +35,20 @@ def text_cells(texts: pa.Array) -> pa.Array:
     return pc.if_else(special, pc.binary_join_element_wise('"', doubled, '"', ""), guarded)
 
 
-def lines_of(columns: Sequence[pa.Array]) -> bytes:
+def records_of(columns: Sequence[pa.Array]) -> bytes:
     """Return finished cells as lines. Shape: columns of one length."""
     nothing = '""' if len(columns) == 1 else ""
     parts = list(_separated([cells.fill_null(nothing) for cells in columns]))
-    return joined(pc.binary_join_element_wise(*parts, "\r\n", ""))
+    return _joined(pc.binary_join_element_wise(*parts, "\r\n", ""))
+
+
+def _joined(texts: pa.Array) -> bytes:
+    """Return texts one after the other: the bytes of an array that was just computed, with no null."""
+    if texts.offset or texts.null_count:
+        raise AssertionError("texts to join are a whole array without nulls")
+    _, offsets, data = texts.buffers()
+    end: int = memoryview(offsets).cast("i")[len(texts)]
+    return b"" if data is None else bytes(memoryview(data)[:end])
 
 
 def _separated(columns: Sequence[pa.Array]) -> Iterator[object]:

@@ -8,17 +8,25 @@ comes in may leave.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
+from types import NoneType
 from typing import Final, cast
 
 import pyarrow as pa
 
 from gateway.delivery.accept import ranges_of, weight_of
-from gateway.delivery.csv_text import header_of, lines_of, text_cells
-from gateway.delivery.json_text import ROWS_AT_ONCE, json_of, rows_of, written
+from gateway.delivery.csv_text import header_of, records_of, text_cells
+from gateway.delivery.json_text import array_of, json_of, lines_of
 from gateway.errors import NotAcceptable
+from gateway.terms.frame import Columns, Values
+from gateway.terms.predicate import Literal
 
 ACCEPT_CHARS_MAX: Final = 1000
+ACCEPTS_MAX: Final = 256
+"""Fields whose reading is kept: every client sends the same one each time."""
 
 
 class Format(StrEnum):
@@ -44,8 +52,10 @@ _MEDIA_TYPES: Final = {
     Format.CSV: "text/csv",
 }
 _UTF_8: Final = frozenset({("charset", "utf-8")})
+_KINDS: Final = frozenset({str, int, Decimal, date, bool, NoneType})
 
 
+@lru_cache(maxsize=ACCEPTS_MAX)
 def negotiate(accept: str) -> Format:
     """Return the format that ``Accept`` prefers; an empty field accepts everything.
 
@@ -64,15 +74,18 @@ def negotiate(accept: str) -> Format:
     return best
 
 
-def write_rows(table: pa.Table, form: Format, envelope: Mapping[str, object]) -> tuple[str, bytes]:
+def write_rows(columns: Columns, form: Format, envelope: Mapping[str, object]) -> tuple[str, bytes]:
     """Return content type and bytes of treated rows; ``envelope`` is what JSON says besides ``rows``."""
+    for values in columns.values():
+        if foreign := set(map(type, values)) - _KINDS:
+            raise AssertionError(f"no format writes a {foreign.pop().__name__}")
     match form:
         case Format.JSON:
-            return form.content_type, _rows_in_json(table, envelope)
+            return form.content_type, _rows_in_json(columns, envelope)
         case Format.NDJSON:
-            return form.content_type, b"".join(rows_of(table, "\n"))
+            return form.content_type, lines_of(columns)
         case Format.CSV:
-            return form.content_type, _rows_in_csv(table)
+            return form.content_type, _rows_in_csv(columns)
 
 
 def write_document(document: Mapping[str, object], form: Format) -> tuple[str, bytes]:
@@ -91,22 +104,26 @@ def write_document(document: Mapping[str, object], form: Format) -> tuple[str, b
             return form.content_type, _statistic_in_csv(cast(Sequence[str], document["columns"]), rows)
 
 
-def _rows_in_json(table: pa.Table, envelope: Mapping[str, object]) -> bytes:
+def _rows_in_json(columns: Columns, envelope: Mapping[str, object]) -> bytes:
     if "rows" in envelope:
         raise AssertionError("an envelope has no rows of its own")
-    opening = json_of(dict(envelope)).removesuffix(b"}") + (b"," if envelope else b"") + b'"rows":['
-    *most, last = b"", *rows_of(table, ",")
-    return b"".join([opening, *most, last.removesuffix(b","), b"]}"])
+    opening = json_of(dict(envelope)).removesuffix(b"}") + (b"," if envelope else b"") + b'"rows":'
+    return b"".join([opening, array_of(columns), b"}"])
 
 
-def _rows_in_csv(table: pa.Table) -> bytes:
-    batches = table.to_batches(max_chunksize=ROWS_AT_ONCE)
-    lines = (lines_of([_cells(values) for values in batch.columns]) for batch in batches)
-    return b"".join([header_of(table.column_names), *lines])
+def _rows_in_csv(columns: Columns) -> bytes:
+    return header_of(list(columns)) + records_of([_cells(values) for values in columns.values()])
 
 
-def _cells(values: pa.Array) -> pa.Array:
-    return text_cells(values) if pa.types.is_string(values.type) else written(values)
+def _cells(values: Values) -> pa.Array:
+    """Return one column as cells: texts guarded, all else as JSON writes it, null as null."""
+    if str in set(map(type, values)):
+        return text_cells(pa.array(values, pa.string()))
+    return pa.array([None if value is None else _bare(value) for value in values], pa.string())
+
+
+def _bare(value: Literal) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _statistic_in_csv(names: Sequence[str], rows: Sequence[Mapping[str, object]]) -> bytes:
@@ -119,7 +136,7 @@ def _statistic_in_csv(names: Sequence[str], rows: Sequence[Mapping[str, object]]
             columns[f"{name}.margin"] = _plain_cells([cell["margin"] for cell in cells])
         else:
             columns[name] = _plain_cells(values)
-    return header_of(list(columns)) + lines_of(list(columns.values()))
+    return header_of(list(columns)) + records_of(list(columns.values()))
 
 
 def _plain_cells(values: Sequence[object]) -> pa.Array:

@@ -29,6 +29,10 @@ def is_allowed(host: str, address: str, *, internal: bool) -> bool:
     return found.is_global or (internal and found.is_private)
 
 
+class AddressRefused(OSError):
+    """A name leads where its document does not say that it may."""
+
+
 class NamedHost(AbstractResolver):
     """A resolver that knows one host; whatever else is asked for does not exist."""
 
@@ -45,7 +49,7 @@ class NamedHost(AbstractResolver):
         found = await self._resolver.resolve(host, port, family)
         allowed = [each for each in found if is_allowed(host, each["host"], internal=self._internal)]
         if not allowed or len(allowed) < len(found):
-            raise OSError("the host resolves to an address that the document does not name")
+            raise AddressRefused("the host resolves to an address that the document does not name")
         return allowed
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ SECURITY: DuckDB's messages quote cells, so no message of it leaves this file, n
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -28,7 +28,7 @@ def locked_database(
     """Return a database in memory that may touch ``paths`` and nothing else.
 
     Args:
-        paths: Files of our own disk.
+        paths: Files of our own disk, or folders with all that is in them.
         memory_mb: The most it takes.
         threads: That work on one statement.
         spill: A private folder and the most bytes that what exceeds the memory may take there, as
@@ -55,11 +55,21 @@ def locked_database(
         },
     )
     # Order matters: the last setting locks all others. SET takes no parameters.
-    listed = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    database.execute(f"SET allowed_paths = [{listed}]")
+    folders = [path for path in paths if path.is_dir()]
+    database.execute(f"SET allowed_paths = [{_listed(set(paths) - set(folders))}]")
+    database.execute(f"SET allowed_directories = [{_listed(folders)}]")
     database.execute("SET enable_external_access = false")
     database.execute("SET lock_configuration = true")
     return database
+
+
+def text_of(path: Path) -> str:
+    """Return a path as SQL text, for the statements that take no parameters."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _listed(paths: Collection[Path]) -> str:
+    return ", ".join(map(text_of, paths))
 
 
 class Work:
@@ -83,6 +93,11 @@ class Work:
             self._is_stopped = True
             if self._connection is not None:
                 self._connection.interrupt()
+
+    def check(self) -> None:
+        """Raise EngineFailed once the work is to stop, where there is no connection to interrupt."""
+        if self._is_stopped:
+            raise EngineFailed(FAILED)
 
     def end(self) -> None:
         with self._lock:

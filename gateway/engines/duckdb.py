@@ -13,13 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-
-from gateway.engines.cells import arrow_type
+from gateway.engines.cells import arrow_type, values_of
 from gateway.engines.database import FAILED, Answer, Running, Work
+from gateway.engines.pages import page_of
 from gateway.engines.snapshot import Snapshots, Subject, problems_of, subject_of
 from gateway.engines.source import resolve
-from gateway.engines.statement import rows_statement, statistic_statement
+from gateway.engines.statement import statistic_statement
 from gateway.errors import EngineFailed
 from gateway.terms.dataset import Dataset
 from gateway.terms.frame import UnprotectedFrame, UnprotectedIntegers, UnprotectedRows
@@ -48,8 +47,14 @@ class DuckDbEngine:
         self._data_folder = data_folder
         self._deadline_s = deadline_s
         self._memory_mb = max(1, memory_mb // (queries_max + 1))
-        """Of one database; at most ``queries_max`` and a preparation are at work."""
-        self._snapshots = Snapshots(snapshots, data_folder, memory_mb=self._memory_mb, threads=threads)
+        """A question's share, and a preparation's: at most ``queries_max`` and one are at work."""
+        self._snapshots = Snapshots(
+            snapshots,
+            data_folder,
+            memory_mb=self._memory_mb,
+            questions_mb=self._memory_mb * queries_max,
+            threads=threads,
+        )
         self._pool = ThreadPoolExecutor(max_workers=queries_max, thread_name_prefix="duckdb")
         self._preparer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="snapshot")
         # Owner of all three: the event loop.
@@ -156,28 +161,22 @@ class DuckDbEngine:
         found = self._snapshots.connect(plan.dataset)
         if found is None:
             return None
-        connection = work.start(found[0])
-        statement = rows_statement(plan, found[1])
-        table = connection.sql(statement.sql, params=statement.parameters).to_arrow_table()
-        if table.nbytes > self._memory_mb << 20:
+        shown, last = page_of(plan, found[1], work.start(found[0]))
+        if shown.nbytes > self._memory_mb << 20:
             raise EngineFailed(FAILED)
-
-        follows = table.num_rows > plan.rows_max
-        keys = table.column(table.num_columns - 1)
         declared = {column.name: column for column in plan.dataset.columns}
-        schema = pa.schema([(name, arrow_type(declared[name])) for name, _ in plan.columns])
-        shown = table.select(range(len(plan.columns))).slice(0, plan.rows_max)
-        return UnprotectedRows(
-            table=shown.rename_columns(schema.names).cast(schema),
-            last_order_key=keys[plan.rows_max - 1].as_py() if follows else None,
-        )
+        columns = {
+            name: values_of(shown.column(place).cast(arrow_type(declared[name])))
+            for place, (name, _) in enumerate(plan.columns)
+        }
+        return UnprotectedRows(columns=columns, last_order_key=last)
 
     def _statistic(self, plan: StatisticPlan, work: Work) -> UnprotectedIntegers | None:
         found = self._snapshots.connect(plan.dataset)
         if found is None:
             return None
         connection = work.start(found[0])
-        statement = statistic_statement(plan, found[1])
+        statement = statistic_statement(plan, found[1].table)
         values = [(0,) * len(plan.measures)] * plan.groups
         for row in connection.execute(statement.sql, statement.parameters).fetchall():
             group = 0

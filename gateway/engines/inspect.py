@@ -73,12 +73,17 @@ def _inspect_csv(path: Path, *, has_mark: bool) -> SourceFacts:
 
 def _refuse_row_as_header(path: Path, names: tuple[str, ...]) -> None:
     """SECURITY: a first row taken for names would put one person's cells into a public document."""
-    numbers = sum(1 for name in names if is_number(name) and not YEAR.fullmatch(name))
-    if any(shape_of(name.strip()) in _NEVER_NAMES for name in names) or 2 * numbers >= len(names):
+    if are_data(names):
         raise EngineFailed(
             f"line 1 of `{path.name}` looks like data, not like names: "
             "a source begins with a line of column names"
         )
+
+
+def are_data(names: tuple[str, ...]) -> bool:
+    """Return whether names look like the cells of one row."""
+    numbers = sum(1 for name in names if is_number(name) and not YEAR.fullmatch(name))
+    return any(shape_of(name.strip()) in _NEVER_NAMES for name in names) or 2 * numbers >= len(names)
 
 
 def _inspect_parquet(files: tuple[Path, ...]) -> SourceFacts:

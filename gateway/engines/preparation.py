@@ -23,7 +23,7 @@ from gateway.terms.identifiers import ColumnName
 NO_NULL_SPELLING: Final = "\x1fno spelling of null\x1f"
 """DuckDB wants at least one; this one is no text that a file of ours holds."""
 INTEGER_LIMIT: Final = 2**62
-SNAPSHOT_FORM: Final = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION snappy, ROW_GROUP_SIZE 40960"
+SNAPSHOT_FORM: Final = "ROW_GROUP_SIZE 40960"
 """Small row groups, so that two threads share a small table."""
 
 

@@ -1,20 +1,23 @@
-"""Snapshots: what questions read instead of a source. One private Parquet file a dataset's state.
+"""Snapshots: what questions read instead of a source. One private DuckDB file a dataset's state.
 
 * A snapshot's name is a digest of the statement that makes it and of the source's stamp: other
   bounds, lists, persons, typing or bytes make another snapshot, and none is ever changed.
 * It is written in a folder of its own and renamed when it is whole, on the disk, and the source is
   still as it was; what a crash leaves there is removed at the next start and never read.
 * A source whose stamp is not the snapshot's has none: no answer is old, none mixes two states.
+* Of several processes that serve one home, one at a time prepares; the next finds it made.
 
 Folders have mode 0700, files 0600. They are not encrypted: they hold what the source beside them
 holds. This file knows threads but no event loop; ``duckdb.py`` decides when to prepare.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -25,7 +28,7 @@ from typing import Final
 import duckdb
 
 from gateway.engines.csv_file import CHECKED_BYTES_MAX, check_csv
-from gateway.engines.database import Work, locked_database
+from gateway.engines.database import Work, locked_database, text_of
 from gateway.engines.parquet_file import opened_alike, parquet_files
 from gateway.engines.preparation import (
     SNAPSHOT_FORM,
@@ -45,6 +48,9 @@ FILE_MODE: Final = 0o600
 FILE_COLUMN: Final = "file_index"
 """DuckDB's name for which of several files a row is in."""
 WORKSHOP: Final = "preparing-"
+LOCK_EVERY_S: Final = 0.05
+"""Between two looks at whether another process has done preparing."""
+SUFFIX: Final = ".duckdb"
 DESCRIBING_MB: Final = 256
 FREE_BYTES_MIN: Final = 256 << 20
 """Left free on the disk whatever happens here: the ledger may live on the same one."""
@@ -64,7 +70,12 @@ class Snapshot:
     subject: Subject
     stamp: Stamp
     path: Path
-    database: duckdb.DuckDBPyConnection
+    rows: int
+
+    @property
+    def table(self) -> str:
+        """How a statement names it."""
+        return f'"{self.path.stem}".snapshot'
 
 
 def subject_of(dataset: Dataset) -> Subject:
@@ -75,20 +86,27 @@ def subject_of(dataset: Dataset) -> Subject:
 class Snapshots:
     """The snapshots of one installation; at most one a dataset, the present one."""
 
-    def __init__(self, folder: Path, data_folder: Path, *, memory_mb: int, threads: int) -> None:
+    def __init__(
+        self, folder: Path, data_folder: Path, *, memory_mb: int, questions_mb: int, threads: int
+    ) -> None:
         self._folder = folder.resolve()
         self._data_folder = data_folder
         self._memory_mb = memory_mb
         self._threads = threads
         self._lock = threading.Lock()
-        self._open: dict[DatasetId, Snapshot] = {}  # owner: this object, under the lock
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         folder.chmod(FOLDER_MODE)
-        for left in folder.glob(WORKSHOP + "*"):
-            shutil.rmtree(left)
+        with self._folder_lock() as held:
+            if held:  # else another process is at work there
+                for left in folder.glob(WORKSHOP + "*"):
+                    shutil.rmtree(left)
+        # Owner of both: this object, under the lock. One database for all, so that what it keeps of their
+        # files in memory is bounded once.
+        self._database = locked_database((self._folder,), memory_mb=questions_mb, threads=threads)
+        self._open: dict[DatasetId, Snapshot] = {}
 
-    def connect(self, dataset: Dataset) -> tuple[duckdb.DuckDBPyConnection, str] | None:
-        """Return a connection of one's own and the snapshot's path; None: it must be prepared first.
+    def connect(self, dataset: Dataset) -> tuple[duckdb.DuckDBPyConnection, Snapshot] | None:
+        """Return a connection of one's own and the snapshot; None: it must be prepared first.
 
         Raises:
             EngineFailed: There is no such source.
@@ -99,7 +117,7 @@ class Snapshots:
             snapshot = self._open.get(dataset.id)
             if snapshot is None or snapshot.stamp != present or snapshot.subject != subject_of(dataset):
                 return None
-            return snapshot.database.cursor(), str(snapshot.path)
+            return self._database.cursor(), snapshot
 
     def prepare(self, dataset: Dataset, work: Work) -> None:
         """Make or find the snapshot of the source's present state; the one before it is removed.
@@ -114,37 +132,54 @@ class Snapshots:
             scan = open_scan(path, dataset)
             statement = preparation_statement(scan)
             made = self._folder / _name(dataset, statement, state)
-            if not _is_whole(made):
-                self._make(made, statement, scan, (path, state), work)
-            database = locked_database((made,), memory_mb=self._memory_mb, threads=self._threads)
-        with self._lock:
-            old = self._open.get(dataset.id)
-            self._open[dataset.id] = Snapshot(
-                subject=subject_of(dataset), stamp=state, path=made, database=database
-            )
-        if old is not None:
-            old.database.close()  # questions that read it have cursors of their own
-        for other in self._folder.glob(_prefix(dataset.id) + "*"):
-            if other != made:
-                other.unlink()
+            with self._folder_lock(work):
+                if not _is_whole(made):
+                    self._make(made, statement, scan, (path, state), work)
+                with self._lock:
+                    self._replace(dataset, state, made)
+                for other in self._folder.glob(_prefix(dataset.id) + "*"):
+                    if other != made:
+                        other.unlink()
 
     def keep_only(self, datasets: Collection[DatasetId]) -> None:
         """Remove the snapshots of all other datasets."""
         with self._lock:
-            closed = [self._open.pop(name) for name in self._open.keys() - set(datasets)]
-        for snapshot in closed:
-            snapshot.database.close()
+            for name in self._open.keys() - set(datasets):
+                self._database.execute(f'DETACH "{self._open.pop(name).path.stem}"')
         kept = tuple(map(_prefix, datasets))
-        for path in self._folder.glob("*.parquet"):
+        for path in self._folder.glob("*" + SUFFIX):
             if not path.name.startswith(kept):
                 path.unlink()
 
     def close(self) -> None:
         """Let go of all of them; the files stay for the next start."""
         with self._lock:
-            for snapshot in self._open.values():
-                snapshot.database.close()
             self._open.clear()
+            self._database.close()
+
+    def _replace(self, dataset: Dataset, state: Stamp, made: Path) -> None:
+        """Let questions read a made snapshot; those that read the one before go on with it."""
+        old = self._open.get(dataset.id)
+        is_new = old is None or old.path != made
+        if is_new:
+            self._database.execute(_attaching(made, "READ_ONLY"))
+        counting = f'SELECT count(*) FROM "{made.stem}".snapshot'  # noqa: S608  a digest of ours
+        ((rows,),) = self._database.execute(counting).fetchall()
+        self._open[dataset.id] = Snapshot(subject=subject_of(dataset), stamp=state, path=made, rows=rows)
+        if old is not None and is_new:
+            self._database.execute(f'DETACH "{old.path.stem}"')
+
+    @contextmanager
+    def _folder_lock(self, work: Work | None = None) -> Iterator[bool]:
+        """Hold the folder against other processes, waiting for it as long as there is work to do in it."""
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while not (held := _is_locked(descriptor)) and work is not None:
+                work.check()
+                time.sleep(LOCK_EVERY_S)
+            yield held
+        finally:
+            os.close(descriptor)
 
     def _make(
         self, made: Path, statement: Statement, scan: Scan, source: tuple[Path, Stamp], work: Work
@@ -158,19 +193,19 @@ class Snapshots:
         workshop = Path(tempfile.mkdtemp(prefix=WORKSHOP, dir=self._folder))  # mode 0700
         try:
             new = workshop / made.name
-            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
             connection = work.start(
                 locked_database(
-                    (*scan.files, new),
+                    (*scan.files, workshop),
                     memory_mb=self._memory_mb,
                     threads=self._threads,
                     spill=(workshop / "spill", (free - growth) // SPILL_SHARE),
                 )
             )
-            connection.execute(
-                f"COPY ({statement.sql}) TO $made ({SNAPSHOT_FORM}, USE_TMP_FILE false)",
-                statement.parameters | {"made": str(new)},
-            )
+            connection.execute(_attaching(new, SNAPSHOT_FORM))
+            new.chmod(FILE_MODE)
+            connection.execute(f'CREATE TABLE "{new.stem}".snapshot AS {statement.sql}', statement.parameters)
+            connection.execute(f'CHECKPOINT "{new.stem}"')
+            work.end()
             _sync(new)
             path, state = source
             if stamp(path) != state:
@@ -244,6 +279,14 @@ def _no_messages(source: Source) -> Iterator[None]:
     raise EngineFailed(said)
 
 
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _prefix(name: DatasetId) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:16] + "-"
 
@@ -251,19 +294,25 @@ def _prefix(name: DatasetId) -> str:
 def _name(dataset: Dataset, statement: Statement, state: Stamp) -> str:
     """Return the name that nothing but this content has; a change of our own SQL changes it too."""
     said = repr((duckdb.__version__, SNAPSHOT_FORM, statement, state))
-    return f"{_prefix(dataset.id)}{hashlib.sha256(said.encode()).hexdigest()[:32]}.parquet"
+    return f"{_prefix(dataset.id)}{hashlib.sha256(said.encode()).hexdigest()[:32]}{SUFFIX}"
 
 
 def _is_whole(made: Path) -> bool:
-    """Return whether an earlier start left this snapshot, readable to its footer."""
+    """Return whether an earlier start left this snapshot, readable to its catalogue."""
     if not made.is_file():
         return False
     try:
-        with closing(locked_database((made,), memory_mb=DESCRIBING_MB, threads=1)) as database:
-            database.execute("SELECT position, counts FROM read_parquet($path) LIMIT 0", {"path": str(made)})
+        log = made.with_name(made.name + ".wal")  # DuckDB looks whether there is one; there is none
+        with closing(locked_database((made, log), memory_mb=DESCRIBING_MB, threads=1)) as database:
+            database.execute(_attaching(made, "READ_ONLY"))
+            database.execute(f'SELECT position, counts FROM "{made.stem}".snapshot LIMIT 0')  # noqa: S608
     except duckdb.Error:
         return False
     return True
+
+
+def _attaching(path: Path, options: str) -> str:
+    return f'ATTACH {text_of(path)} AS "{path.stem}" ({options})'
 
 
 def _sync(path: Path) -> None:

@@ -1,11 +1,9 @@
 """A plan as one SQL statement over a prepared snapshot: bound constants, a fixed order of steps.
 
 Statistic: rows that count -> filter -> group -> integers; ``preparation.py`` has typed, bounded and
-clamped already. Rows: filter -> order by ``sha256(order key || position)``, both as text (64 hex
-digits, then decimal digits; positions start at 0 in the source's order).
+clamped already. Rows: the wanted places -> filter -> by rank; ``pages.py`` says which places are wanted.
+A snapshot is named by the table that holds it.
 """
-
-from typing import Final
 
 from gateway.engines.condition import Aliases, condition
 from gateway.engines.preparation import INTEGER_LIMIT, Statement, grid_bounds, place_of
@@ -15,23 +13,29 @@ from gateway.terms.identifiers import ColumnName
 from gateway.terms.plan import GroupKey, Measure, MeasureKind, RowsPlan, StatisticPlan
 from gateway.terms.predicate import columns_of
 
-SNAPSHOT: Final = "read_parquet($snapshot, hive_partitioning = false)"
 
+def page_statement(plan: RowsPlan, snapshot: str, rows_max: int) -> Statement:
+    """Return the statement of the chosen rows of the table ``wanted`` (``place``, ``rank``), by rank.
 
-def rows_statement(plan: RowsPlan, snapshot: str) -> Statement:
-    """Return the statement of a rows plan; its last column is the order key, one row more than a page."""
+    The last column is the rank.
+    """
     parameters = Parameters()
     leaving = [name for name, _ in plan.columns]
     aliases = _aliases(plan.dataset, frozenset(leaving) | columns_of(plan.predicate))
-    order_key = f"sha256(concat({parameters.bind(plan.order_key.hex())}, position))"
     where = condition(plan.predicate, aliases, parameters)
-    after = "" if plan.after is None else f" AND order_key > {parameters.bind(plan.after)}"
-    shown = ", ".join([*(aliases[name][0] for name in leaving), "order_key"])
+    shown = ", ".join([*(aliases[name][0] for name in leaving), "rank"])
     sql = (
-        f"SELECT {shown} FROM (SELECT *, {order_key} AS order_key FROM {SNAPSHOT} WHERE {where}) "  # noqa: S608
-        f"WHERE true{after} ORDER BY order_key LIMIT {parameters.bind(plan.rows_max + 1)}"
+        f"SELECT {shown} FROM wanted JOIN {snapshot} ON position = place WHERE {where} "  # noqa: S608
+        f"ORDER BY rank LIMIT {parameters.bind(rows_max)}"
     )
-    return Statement(sql, parameters.values | {"snapshot": snapshot})
+    return Statement(sql, parameters.values)
+
+
+def chosen_statement(plan: RowsPlan, snapshot: str) -> Statement:
+    """Return the statement of the places of all rows that the plan's condition chooses."""
+    parameters = Parameters()
+    where = condition(plan.predicate, _aliases(plan.dataset, columns_of(plan.predicate)), parameters)
+    return Statement(f"SELECT position FROM {snapshot} WHERE {where}", parameters.values)  # noqa: S608
 
 
 def statistic_statement(plan: StatisticPlan, snapshot: str) -> Statement:
@@ -50,10 +54,10 @@ def statistic_statement(plan: StatisticPlan, snapshot: str) -> Statement:
     places = [_place(key, plan.dataset) for key in plan.keys]
     measures = [_measure(measure, plan.dataset, unit, parameters) for measure in plan.measures]
     listed = "".join(f" AND {place} IS NOT NULL" for place in places)  # other rows are in no group
-    sql = f"SELECT {', '.join([*places, *measures])} FROM {SNAPSHOT} WHERE counts{listed} AND {where}" + (  # noqa: S608
+    sql = f"SELECT {', '.join([*places, *measures])} FROM {snapshot} WHERE counts{listed} AND {where}" + (  # noqa: S608
         f" GROUP BY {', '.join(places)}" if places else ""
     )
-    return Statement(sql, parameters.values | {"snapshot": snapshot})
+    return Statement(sql, parameters.values)
 
 
 def _aliases(dataset: Dataset, names: frozenset[ColumnName]) -> Aliases:

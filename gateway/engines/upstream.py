@@ -17,16 +17,17 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
 import aiohttp
+import numpy as np
 from aiohttp.abc import AbstractResolver
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from gateway import telemetry
 from gateway.engines.address import NamedHost
-from gateway.engines.cells import table_of
+from gateway.engines.cells import table_of, typed_columns
 from gateway.engines.document import Row, at, read, rows_at
 from gateway.engines.selection import selected
 from gateway.errors import EngineFailed
@@ -34,7 +35,7 @@ from gateway.terms.dataset import Dataset, Source
 from gateway.terms.frame import UnprotectedFrame, UnprotectedRows
 from gateway.terms.identifiers import DatasetId
 from gateway.terms.plan import Plan, ProxyPlan
-from gateway.terms.predicate import columns_of
+from gateway.terms.predicate import EVERY_ROW, columns_of
 
 BYTES_MAX: Final = 8 << 20
 INLINE_BYTES_MAX: Final = 32 << 10
@@ -111,40 +112,57 @@ class UpstreamEngine:
         async with session.get(url, params=plan.parameters, allow_redirects=False) as answer:
             if answer.status != 200:  # noqa: PLR2004  nothing else has rows
                 raise EngineFailed("the upstream did not answer with 200")
-            if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-                raise EngineFailed("the upstream's reply is in an encoding that was not asked for")
-            if not _JSON.fullmatch(answer.headers.get("Content-Type", "")):
-                raise EngineFailed("the upstream's reply is not called JSON in UTF-8")
-            if (answer.content_length or 0) > self.bytes_max:
-                raise EngineFailed("the upstream's reply is too large")
-            received = bytearray()
-            async for chunk in answer.content.iter_any():
-                received += chunk
-                if len(received) > self.bytes_max:
-                    raise EngineFailed("the upstream's reply is too large")
-            return bytes(received)
+            return await body_of(answer, bytes_max=self.bytes_max)
 
     def _session(self, source: Source) -> aiohttp.ClientSession:
         """Return the connection pool of a source; no two sources share one."""
         if source not in self.sessions:
             inner = None if self.resolver is None else self.resolver()
-            self.sessions[source] = aiohttp.ClientSession(
-                connector=QuietConnector(
-                    limit=CONNECTIONS_MAX,
-                    resolver=NamedHost(source.path, internal=source.internal, resolver=inner),
-                    use_dns_cache=True,
-                    ttl_dns_cache=10,
-                    keepalive_timeout=15.0,
-                    ssl=True,
-                ),
-                timeout=aiohttp.ClientTimeout(total=self.deadline_s, sock_connect=CONNECT_S),
-                headers=HEADERS,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,  # an answer in an encoding is refused: bombs stay packed
-                trust_env=False,
-                raise_for_status=False,
-            )
+            self.sessions[source] = session_to(source, deadline_s=self.deadline_s, resolver=inner)
         return self.sessions[source]
+
+
+async def body_of(answer: aiohttp.ClientResponse, *, bytes_max: int) -> bytes:
+    """Return the body of an answer, called JSON, in no encoding and within the bound.
+
+    Raises:
+        EngineFailed: It is not.
+
+    """
+    if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise EngineFailed("the upstream's reply is in an encoding that was not asked for")
+    if not _JSON.fullmatch(answer.headers.get("Content-Type", "")):
+        raise EngineFailed("the upstream's reply is not called JSON in UTF-8")
+    if (answer.content_length or 0) > bytes_max:
+        raise EngineFailed("the upstream's reply is too large")
+    received = bytearray()
+    async for chunk in answer.content.iter_any():
+        received += chunk
+        if len(received) > bytes_max:
+            raise EngineFailed("the upstream's reply is too large")
+    return bytes(received)
+
+
+def session_to(
+    source: Source, *, deadline_s: float, resolver: AbstractResolver | None = None
+) -> aiohttp.ClientSession:
+    """Return a pool of connections to one source's host, and to no other."""
+    return aiohttp.ClientSession(
+        connector=QuietConnector(
+            limit=CONNECTIONS_MAX,
+            resolver=NamedHost(source.path, internal=source.internal, resolver=resolver),
+            use_dns_cache=True,
+            ttl_dns_cache=10,
+            keepalive_timeout=15.0,
+            ssl=True,
+        ),
+        timeout=aiohttp.ClientTimeout(total=deadline_s, sock_connect=CONNECT_S),
+        headers=HEADERS,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # an answer in an encoding is refused: bombs stay packed
+        trust_env=False,
+        raise_for_status=False,
+    )
 
 
 class QuietConnector(aiohttp.TCPConnector):
@@ -170,34 +188,41 @@ def _rows(plan: ProxyPlan, body: bytes) -> UnprotectedRows:
     """Return the planned columns of the selected rows of a body."""
     document = read(body)
     rows = rows_at(document, plan.rows_pointer, rows_max=plan.rows_max)
-    declared = {column.name: column for column in plan.dataset.columns}
-    if unknown := sum(not row.keys() <= declared.keys() and len(row.keys() - declared) for row in rows):
-        telemetry.unknown_fields(plan.dataset.id, unknown)
+    stored = {column.source_name for column in plan.dataset.columns}
+    if not stored >= set().union(*rows):
+        telemetry.unknown_fields(plan.dataset.id, sum(len(row.keys() - stored) for row in rows))
 
     leaving = [name for name, _ in plan.columns]
     needed = {*leaving, *columns_of(plan.predicate)}
-    ordered = [rows[place] for place in _order(rows, plan)]
-    table = table_of(ordered, [column for name, column in declared.items() if name in needed])
-    truths = selected(table, plan.predicate, plan.dataset)
-    chosen = table.select(leaving)
-    if truths.true_count < len(truths):
-        chosen = chosen.filter(truths)
+    columns = [column for column in plan.dataset.columns if column.name in needed]
+    typed, order = typed_columns(rows, columns), _order(rows, plan)
+    if plan.predicate != EVERY_ROW:
+        truths = selected(table_of(typed, columns), plan.predicate, plan.dataset).to_pylist()
+        order = [place for place in order if truths[place]]
     cursor = None if plan.cursor_pointer is None else at(document, plan.cursor_pointer)
-    return UnprotectedRows(table=chosen, last_order_key=None, upstream_cursor=_cursor(cursor))
+    return UnprotectedRows(
+        columns={name: [typed[name][place] for place in order] for name in leaving},
+        last_order_key=None,
+        upstream_cursor=_cursor(cursor),
+    )
 
 
 def _order(rows: Sequence[Row], plan: ProxyPlan) -> list[int]:
-    """Return the rows' places in the order of the reply."""
-    key = plan.order_key + bytes.fromhex(plan.digest)
-    hashes = [hashlib.sha256(key + place.to_bytes(8, "big")).digest() for place in range(len(rows))]
+    """Return the rows' places in the order of the reply.
+
+    Each place has 64 bits of one stream that only the gateway can make, keyed for the recipient and the
+    plan; rows that the upstream has in an order which was asked for change places among equals only.
+    """
+    stream = hashlib.shake_256(plan.order_key + bytes.fromhex(plan.digest)).digest(8 * len(rows))
+    keys = np.frombuffer(stream, dtype=">u8")
     if plan.ordered_by is None:
-        return sorted(range(len(rows)), key=hashes.__getitem__)
+        return cast("list[int]", np.argsort(keys, kind="stable").tolist())
     runs, run = [], 0
     for place, row in enumerate(rows):
         if place and row.get(plan.ordered_by) != rows[place - 1].get(plan.ordered_by):
             run += 1
         runs.append(run)
-    return sorted(range(len(rows)), key=lambda place: (runs[place], hashes[place]))
+    return cast("list[int]", np.lexsort((keys, np.array(runs))).tolist())
 
 
 def _cursor(value: object) -> str | None:

@@ -8,9 +8,12 @@ and newlines and accepts much else.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 ADDRESS_CHARACTERS_MAX: Final = 2048
+ADDRESSES_MAX: Final = 1024
+"""Addresses whose normal form is kept: each is asked for many times, and said in every proof."""
 _ADDRESS: Final = re.compile(
     r"(?P<scheme>https?)://"
     r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
@@ -24,6 +27,7 @@ _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
+@lru_cache(maxsize=ADDRESSES_MAX)
 def normalised(address: str) -> str:
     """Return the normal form of an http(s) address without query and fragment.
 

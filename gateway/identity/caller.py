@@ -4,10 +4,10 @@ from gateway.identity.token import AccessClaims
 from gateway.terms.caller import Assurance, Caller
 
 
-def caller_of(claims: AccessClaims, *, org_class: str, country: str) -> Caller:
+def caller_of(claims: AccessClaims, *, org_class: str, country: str, ours: bool = True) -> Caller:
     """Return the caller behind verified claims; class and country are the registry's, not the token's.
 
-    Below aal2 no person counts, whoever signed in once.
+    Below aal2 no person counts, whoever signed in once. ``ours`` is whether the token is this gateway's.
     """
     by_person = claims.assurance >= Assurance.AAL2
     return Caller(
@@ -22,4 +22,7 @@ def caller_of(claims: AccessClaims, *, org_class: str, country: str) -> Caller:
         authenticated_at=claims.authenticated_at if by_person else None,
         key=claims.key,
         token_id=claims.token_id,
+        client_key=claims.client_key,
+        activated_by=claims.operator if ours else None,
+        vouched_for=None if ours else claims.operator,
     )

@@ -12,6 +12,7 @@ whether a passkey also verified its user is said by the method it used (``pin``,
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -35,6 +36,11 @@ _NO_KIND: Final = frozenset({"user", "mfa", "mca", "geo", "rba", "wia"})
 
 def kinds_of(methods: Iterable[str]) -> frozenset[Factor]:
     """Return the kinds of factor that methods prove; an unknown method proves none."""
+    return _kinds_of(frozenset(methods))
+
+
+@lru_cache(maxsize=256)
+def _kinds_of(methods: frozenset[str]) -> frozenset[Factor]:
     return frozenset(_KINDS[method] for method in methods if method in _KINDS)
 
 

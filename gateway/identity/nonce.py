@@ -8,6 +8,7 @@ before it is void, which is why single-use ids of proofs need not survive one.
 import hashlib
 import hmac
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from gateway import jose
@@ -34,6 +35,7 @@ def _window(now: datetime) -> int:
     return int(now.timestamp()) // WINDOW_S
 
 
+@lru_cache(maxsize=8)
 def _nonce(secret: bytes, window: int) -> str:
     mac = hmac.digest(secret, f"gw1|dpop-nonce|{window}".encode(), hashlib.sha256)
     return jose.base64url(mac[:_NONCE_BYTES])

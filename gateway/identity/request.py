@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 from gateway import jose
 from gateway.errors import MalformedRequest, NotAuthenticated, ProofRefused
 from gateway.identity.proof import Proof, verify_proof
-from gateway.identity.token import AccessClaims, SeenTokens, verify_token
+from gateway.identity.token import NOBODY_ELSE, AccessClaims, OtherIssuer, SeenTokens, verify_token
 from gateway.terms.query import Query
 
 
@@ -38,6 +38,7 @@ def verify_request(
     nonce_secret: bytes,
     now: datetime,
     seen: SeenTokens | None = None,
+    trusted: Mapping[str, OtherIssuer] = NOBODY_ELSE,
 ) -> VerifiedRequest:
     """Return who sends this very request, as token and proof show it.
 
@@ -49,7 +50,9 @@ def verify_request(
 
     """
     token, proof_text = _credentials(query)
-    claims = verify_token(token, keys=keys, issuer=issuer, audience=audience, now=now, seen=seen)
+    claims = verify_token(
+        token, keys=keys, issuer=issuer, audience=audience, now=now, seen=seen, trusted=trusted
+    )
     proof = verify_proof(
         proof_text,
         method=query.method,

@@ -4,6 +4,8 @@ Law: ``verify_token(sign(claims_document(c)))`` gives back ``c`` while it is fre
 to a key (``cnf.jkt``), names the registered key that earned it (``client_key``), lives 300 s (900 at
 most), and its ``acr`` must be what its ``amr`` and ``auth_time`` earned when it was issued (P6); what
 it is worth now is derived again. Revocation is not here: ``registry.standing`` walks the chain.
+
+A token of a trusted other issuer passes the same checks; ``trusted.py`` says what its words mean here.
 """
 
 import hashlib
@@ -11,7 +13,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from gateway import jose
 from gateway.identity import claims as claim
@@ -101,6 +104,31 @@ def claims_document(claims: AccessClaims) -> dict[str, object]:
     return document if signed_in is None else document | {"auth_time": int(signed_in.timestamp())}
 
 
+class Keys(Protocol):
+    """An issuer's public keys."""
+
+    def get(self, kid: str, /) -> jose.PublicKey | None:
+        """Return the key of that name, if it is one of the issuer's now."""
+
+
+class OtherIssuer(Protocol):
+    """An issuer that is not the gateway, and what its claims mean here."""
+
+    @property
+    def keys(self) -> Keys: ...
+
+    def read(self, claims: claim.Claims) -> AccessClaims:
+        """Return verified claims in the gateway's own types.
+
+        Raises:
+            NotAuthenticated: They lack what is needed here, or speak of what is not agreed.
+
+        """
+
+
+NOBODY_ELSE: Final[Mapping[str, OtherIssuer]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Signed:
     """A token that was signed by ``key`` and says ``claims``, with the assurance it was issued with."""
@@ -149,8 +177,11 @@ def verify_token(
     audience: str,
     now: datetime,
     seen: SeenTokens | None = None,
+    trusted: Mapping[str, OtherIssuer] = NOBODY_ELSE,
 ) -> AccessClaims:
     """Return the claims of a token that one of ``keys`` (by ``kid``) signed and that holds now.
+
+    ``trusted`` are other issuers by the name in ``iss``; each signs with its own keys only.
 
     ``assurance`` is what the methods are worth at ``now``: it falls as the sign-in ages.
 
@@ -160,13 +191,14 @@ def verify_token(
     """
     name = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
     signed = None if seen is None else seen.get(name)
-    if signed is None or keys.get(signed.kid) is not signed.key:  # a key that was taken away ends its tokens
-        signed = _signed(token, keys)
+    # a key that was taken away ends its tokens
+    if signed is None or _keys_of(signed.claims.issuer, keys, trusted).get(signed.kid) is not signed.key:
+        signed = _signed(token, keys, trusted)
         if seen is not None:
             seen.put(name, signed)
     found = signed.claims
     _check_times(found, now.timestamp())
-    if found.issuer != issuer:
+    if found.issuer != issuer and found.issuer not in trusted:
         refuse("issuer")
     if found.audience != audience:
         refuse("audience")
@@ -176,31 +208,50 @@ def verify_token(
     return found if assurance is found.assurance else replace(found, assurance=assurance)
 
 
-def _signed(token: str, keys: Mapping[str, jose.PublicKey]) -> _Signed:
+def _keys_of(issuer: object, keys: Keys, trusted: Mapping[str, OtherIssuer]) -> Keys:
+    """Return whose keys may have signed. SECURITY: ``issuer`` may be unverified; it grants nothing."""
+    other = trusted.get(issuer) if isinstance(issuer, str) else None
+    return keys if other is None else other.keys
+
+
+def _signed(token: str, keys: Keys, trusted: Mapping[str, OtherIssuer]) -> _Signed:
     """Return what a token says and who signed it, whenever that was."""
     parsed = parse(token, types=_TYPES, size_max=TOKEN_BYTES_MAX)
-    kid = parsed.header.get("kid")
-    key = keys.get(kid) if isinstance(kid, str) else None
+    kid, named = parsed.header.get("kid"), parsed.claims.get("iss")
+    key = _keys_of(named, keys, trusted).get(kid) if isinstance(kid, str) else None
     if key is None or not isinstance(kid, str):
         refuse("key-unknown")
     verify_signature(parsed, key)
-    return _Signed(claims=_claims(parsed.claims), kid=kid, key=key)
+    other = trusted.get(named) if isinstance(named, str) else None
+    claims = _claims(parsed.claims) if other is None else other.read(parsed.claims)
+    return _Signed(claims=claims, kid=kid, key=key)
 
 
-def _claims(claims: claim.Claims) -> AccessClaims:
+def lifetime_of(claims: claim.Claims) -> tuple[datetime, datetime]:
+    """Return when a token was issued and when it ends; no token lives long."""
     issued, expires = claim.seconds_of(claims, "iat"), claim.seconds_of(claims, "exp")
     if not 0 < expires - issued <= LIFETIME_MAX_S:
         refuse("lifetime")
+    return claim.moment(issued), claim.moment(expires)
+
+
+def bound_key_of(claims: claim.Claims) -> Thumbprint:
+    """Return the key every proof must be made with: one method, one key (RFC 7800, RFC 9449 section 6)."""
+    binding = claims.get("cnf")
+    if not isinstance(binding, dict) or binding.keys() != {"jkt"}:
+        refuse("claim-cnf")
+    return claim.thumbprint_of(binding, "jkt")
+
+
+def _claims(claims: claim.Claims) -> AccessClaims:
+    issued_at, expires_at = lifetime_of(claims)
     methods = claim.texts_of(claims, "amr")
     signed_in = claim.moment(claim.seconds_of(claims, "auth_time")) if "auth_time" in claims else None
-    issued_at = claim.moment(issued)
     earned = assurance_at(methods, authenticated_at=signed_in, at=issued_at)
     if claims.get("acr") != earned.acr:
         refuse("assurance-not-earned")
     client, subject = ClientId(claim.text_of(claims, "client_id")), claim.text_of(claims, "sub")
-    binding = claims.get("cnf")
-    if not isinstance(binding, dict) or binding.keys() != {"jkt"}:  # one method, one key
-        refuse("claim-cnf")
+    key = bound_key_of(claims)
     try:
         return AccessClaims(
             issuer=claim.text_of(claims, "iss"),
@@ -211,10 +262,10 @@ def _claims(claims: claim.Claims) -> AccessClaims:
             purpose=PurposeId(claim.text_of(claims, "purpose")),
             agreement=AgreementId(claim.text_of(claims, "agreement")),
             client_key=claim.thumbprint_of(claims, "client_key"),
-            key=claim.thumbprint_of(binding, "jkt"),
+            key=key,
             token_id=claim.token_id_of(claims),
             issued_at=issued_at,
-            expires_at=claim.moment(expires),
+            expires_at=expires_at,
             assurance=earned,
             methods=methods,
             authenticated_at=signed_in,

@@ -6,6 +6,7 @@ link. No message holds what a file holds.
 """
 
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -62,6 +63,39 @@ def read_private(folder: Path, name: str) -> bytes:
             return file.read(FILE_BYTES_MAX)
     except OSError as error:
         raise HomeInvalid(f"key file `{name}` cannot be read: {error.strerror}") from error
+
+
+def put_private(folder: Path, name: str, content: bytes) -> None:
+    """Put one file into the folder, whole and durable, in place of the one of that name.
+
+    Raises:
+        HomeInvalid: The disk refuses.
+
+    """
+    fresh = folder / f".{name}-{secrets.token_hex(4)}"
+    try:
+        _write(fresh, content)
+        fresh.replace(folder / name)
+        _sync_folder(folder)
+    except OSError as error:
+        raise HomeInvalid(f"key file `{name}` cannot be written: {error.strerror}") from error
+
+
+def move_private(folder: Path, name: str, to: str | None) -> None:
+    """Rename a file within the folder, durably; ``to`` is None to remove it.
+
+    Raises:
+        HomeInvalid: The disk refuses.
+
+    """
+    try:
+        if to is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            (folder / name).replace(folder / to)
+        _sync_folder(folder)
+    except OSError as error:
+        raise HomeInvalid(f"key file `{name}` cannot be moved: {error.strerror}") from error
 
 
 def _require_private(status: os.stat_result, name: str) -> None:

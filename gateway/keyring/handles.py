@@ -67,20 +67,25 @@ class TokenSigner(Handle):
 
 
 class LogSigner(Handle):
-    """Signs the log's checkpoints with one Ed25519 key, in the log's name."""
+    """Signs the log's checkpoints with one Ed25519 key, in the log's name.
+
+    In a process that must not sign, a worker, it is made of the vkey and only names the key.
+    """
 
     __slots__ = ("_key", "name", "vkey")
 
-    def __init__(self, name: str, key: ed25519.Ed25519PrivateKey) -> None:
-        self._key = key
+    def __init__(self, name: str, key: ed25519.Ed25519PrivateKey | str) -> None:
+        self._key = None if isinstance(key, str) else key
         self.name: Final = name
-        self.vkey: Final = format_vkey(name, key.public_key())
+        self.vkey: Final = key if isinstance(key, str) else format_vkey(name, key.public_key())
 
     def __repr__(self) -> str:
         return f"LogSigner(vkey={self.vkey!r})"
 
     def sign(self, message: bytes) -> bytes:
         """Return the 64 bytes of a signature over a note's text."""
+        if self._key is None:
+            raise TypeError("this process does not sign the log")
         return self._key.sign(message)
 
 

@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from gateway import budget
-from gateway.errors import BudgetExhausted, ChargedFailure, IdempotencyInProgress, IdempotencyMismatch
-from gateway.ledger.entry import Draft, debit_shown, draft_of_recover
+from gateway.errors import (
+    BudgetExhausted,
+    ChargedFailure,
+    IdempotencyInProgress,
+    IdempotencyMismatch,
+    LedgerUnavailable,
+)
+from gateway.ledger.entry import Draft, RandomBytes, Record, debit_shown, draft_of_recover, draft_of_release
 from gateway.ledger.port import EntryRefused
-from gateway.terms.entry import IdempotencyClaim
+from gateway.terms.entry import EntryKind, Erasure, Fact, IdempotencyClaim, ReleaseRequest
 from gateway.terms.identifiers import RequestId
 from gateway.terms.loss import BudgetNode, Debit, Loss, PicoDelta, PicoRho
 
@@ -51,6 +57,22 @@ class OnceCommand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverCommand:
+    """Close charges whose request is over; one that is closed already stays as it is."""
+
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseCommand:
+    """Destroy openings, and log it."""
+
+    erasure: Erasure
+    request_id: RequestId
+    random_bytes: RandomBytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Charged:
     """A charge as it will stand."""
 
@@ -68,13 +90,29 @@ class Answered:
     sealed: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Logged:
-    """A reply's entry as it will stand."""
+    """A reply's entry as it will stand; the sequencer, which owns it, adds the proof once it does."""
 
     index: int
     leaf: bytes = field(repr=False)
     salt: bytes = field(repr=False)
+    """Of its commitment to the body."""
+    path: bytes = field(default=b"", repr=False)
+    """The lines of its inclusion path."""
+    note: bytes = field(default=b"", repr=False)
+    """The signed head of the tree that the path leads to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What an erasure comes to."""
+
+    keys: tuple[int, ...]
+    """To destroy once the entry that tells of it is durable."""
+    entries: tuple[int, ...]
+    """Openings to delete; what else is under those keys moves to new ones."""
+    facts: Mapping[str, Fact]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +139,8 @@ class View(Protocol):
     def spent(self, path: str) -> Loss: ...
     def claim(self, name: bytes) -> Claim | None: ...
     def is_used(self, name: bytes) -> bool: ...
+    def shown_id(self, record: Record) -> str: ...
+    def erased(self, erasure: Erasure) -> Erased: ...
     @property
     def open_charges(self) -> Mapping[int, OpenCharge]: ...
 
@@ -113,13 +153,16 @@ class Batch:
     size: int
     now_ms: int
     leaves: list[bytes] = field(default_factory=list)
-    openings: list[tuple[int, str, bytes]] = field(default_factory=list)
-    records: list[tuple[str, str, int, str, bytes]] = field(default_factory=list)
+    openings: list[tuple[int, int, str | None, bytes]] = field(default_factory=list)
+    """Index, time, subject, opening."""
+    records: list[tuple[int, int, str, Record]] = field(default_factory=list)
+    """Index, number in the entry, shown id, record."""
     spent: dict[str, Loss] = field(default_factory=dict)
     claims: dict[bytes, Claim] = field(default_factory=dict)
     opened: dict[int, OpenCharge] = field(default_factory=dict)
     closed: set[int] = field(default_factory=set)
     used: dict[bytes, int] = field(default_factory=dict)
+    erasures: list[Erased] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -132,7 +175,7 @@ class Batch:
             if claim is not None:
                 return _repeated(claim, command.claim)
         after, shown, left = self._debited(command.debits)
-        index = self._append(command.draft, ts=self.now_ms, debits=tuple(shown))
+        index = self._append(command.draft, ts=self.now_ms, debits=shown)
         self.spent |= after
         self.opened[index] = OpenCharge(command.draft.request_id, command.claim_name)
         if command.claim is not None and command.claim_name is not None:
@@ -150,12 +193,26 @@ class Batch:
             self._close(command.charge_index, charge, index, command.answer)
         return Logged(index=index, leaf=self.leaves[index - self.size], salt=command.draft.body_salt)
 
-    def recover(self, index: int) -> None:
-        """Close a charge that a crash left open; it stays charged and its claim has failed."""
-        charge = self._open_charge(index)
-        assert charge is not None, _UNKNOWN_CHARGE  # noqa: S101 -- an index was given
-        recovered = self._append(draft_of_recover(index, charge.request_id), ts=self.now_ms)
-        self._close(index, charge, recovered, None)
+    def recover(self, command: RecoverCommand) -> None:
+        """Close charges that nobody will release: they stay charged and their claims have failed."""
+        for index in command.indices:
+            charge = self._charge(index)
+            if charge is not None:
+                recovered = self._append(draft_of_recover(index, charge.request_id), ts=self.now_ms)
+                self._close(index, charge, recovered, None)
+
+    def erase(self, command: EraseCommand) -> Logged:
+        """Log that openings are destroyed, with how many; they are once this is durable."""
+        if self.leaves or self.erasures:
+            raise EntryRefused("an erasure is a batch of its own")
+        erased = self.view.erased(command.erasure)
+        request = ReleaseRequest(
+            request_id=command.request_id, kind=EntryKind.ERASE, facts=erased.facts, private={}, body=b""
+        )
+        draft = draft_of_release(request, command.random_bytes)
+        index = self._append(draft, ts=self.now_ms)
+        self.erasures.append(erased)
+        return Logged(index=index, leaf=self.leaves[index - self.size], salt=draft.body_salt)
 
     def use_once(self, command: OnceCommand) -> bool:
         """Return whether an id was unused, and use it up."""
@@ -192,12 +249,17 @@ class Batch:
             return None
         return Loss(PicoRho(min(loss.rho for loss in own)), PicoDelta(min(loss.delta for loss in own)))
 
-    def _append(self, draft: Draft, *, ts: int, debits: tuple[Mapping[str, object], ...] = ()) -> int:
-        leaf = draft.leaf(ts=ts, debits=debits)  # the last thing that can refuse
+    def _append(self, draft: Draft, *, ts: int, debits: list[dict[str, object]] | None = None) -> int:
+        if self.erasures:
+            raise LedgerUnavailable("the ledger is erasing; try again")
+        names = tuple([self.view.shown_id(record) for record in draft.records])
+        leaf = draft.leaf(ts=ts, debits=debits, names=names)  # the last thing that can refuse
         index = self.size + len(self.leaves)
         self.leaves.append(leaf)
-        self.openings.extend((index, name, sealed) for name, sealed in draft.openings)
-        self.records.extend((r.kind, r.id, index, r.field_name, r.sealed) for r in draft.records)
+        if draft.opening:
+            self.openings.append((index, ts, draft.subject, draft.opening))
+        for number, (name, record) in enumerate(zip(names, draft.records, strict=True)):
+            self.records.append((index, number, name, record))
         return index
 
     def _close(self, index: int, charge: OpenCharge, release_index: int, answer: bytes | None) -> None:
@@ -213,10 +275,15 @@ class Batch:
     def _open_charge(self, index: int | None) -> OpenCharge | None:
         if index is None:
             return None
-        charge = self.opened.get(index) or self.view.open_charges.get(index)
-        if charge is None or index in self.closed:
+        charge = self._charge(index)
+        if charge is None:
             raise EntryRefused(_UNKNOWN_CHARGE)
         return charge
+
+    def _charge(self, index: int) -> OpenCharge | None:
+        if index in self.closed:
+            return None
+        return self.opened.get(index) or self.view.open_charges.get(index)
 
     def _spent(self, path: str) -> Loss:
         return self.spent.get(path) or self.view.spent(path)

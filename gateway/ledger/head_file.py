@@ -1,8 +1,10 @@
-"""The last signed head, kept outside the database, so that an old or shortened database shows.
+"""Signed heads kept outside the database, so that an old or shortened database shows.
 
-Written after each commit by renaming, without a sync of its own: after a power failure the file may be
-older than the database, which is harmless, never newer. A database that is behind it, or does not
-contain it, was restored from an old backup or cut: no service until people have reconciled it.
+Two files: ``head``, the last one signed, written after each commit; and ``cosigned``, the last one that
+enough witnesses cosigned. Both are written by renaming, without a sync of their own: after a power
+failure a file may be older than the database, which is harmless, never newer. A database that is behind
+one, or does not contain it, was restored from an old backup or cut: no service until people have
+reconciled it.
 """
 
 import os
@@ -15,7 +17,7 @@ from gateway.transparency.tree import ProofInvalid
 
 
 def write_head(path: Path, note: bytes) -> None:
-    """Replace the head file."""
+    """Replace a head file."""
     fresh = path.with_name(path.name + ".new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -43,17 +45,32 @@ def check_head(path: Path, *, vkey: str, size: int, root_at: Callable[[int], byt
         return
     except ProofInvalid as error:
         raise HomeInvalid(f"the ledger's head file cannot be believed: {error}") from error
-    _compare(head, size, root_at)
+    require_reached(head, size, "were signed")
+    require_contained(head, root_at(head.size), "were signed")
 
 
-def _compare(head: Checkpoint, size: int, root_at: Callable[[int], bytes]) -> None:
+def require_reached(head: Checkpoint, size: int, told: str) -> None:
+    """Refuse a ledger that is behind a signed head; ``told`` says who tells of that head.
+
+    Raises:
+        HomeInvalid: It is.
+
+    """
     if size < head.size:
         raise HomeInvalid(
-            f"the ledger holds {size} entries but {head.size} were signed: it was restored from an old "
+            f"the ledger holds {size} entries but {head.size} {told}: it was restored from an old "
             "backup or its end was cut off; bring back the newest copy"
         )
-    if root_at(head.size) != head.root:
+
+
+def require_contained(head: Checkpoint, root: bytes, told: str) -> None:
+    """Refuse a ledger whose first entries have another root than a signed head.
+
+    Raises:
+        HomeInvalid: They have.
+
+    """
+    if root != head.root:
         raise HomeInvalid(
-            f"the ledger's first {head.size} entries are not the ones that were signed; "
-            "bring back the true copy"
+            f"the ledger's first {head.size} entries are not the ones that {told}; bring back the true copy"
         )

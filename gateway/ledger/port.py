@@ -2,7 +2,8 @@
 
 * An answer means durable: what a method returned survives a crash at any later moment (P1, P2).
 * Debits, idempotency claim and CHARGE entry are one transaction; a node's cap holds however many ask
-  at once. A charge is released once; one that a crash left open gets a RECOVER entry and stays charged.
+  at once. A charge is released once; one that a crash left open, or whose request ended without a
+  release, gets a RECOVER entry and stays charged.
 * An idempotency key charges once. Answered: the stored answer. Unanswered: IdempotencyInProgress.
   Charged and failed: ChargedFailure, for ever. Another request under that key: IdempotencyMismatch.
 * When the store cannot write, every method raises LedgerUnavailable and nothing may be sent.
@@ -48,6 +49,12 @@ class Ledger(Protocol):
         Raises:
             LedgerUnavailable: Not known to be recorded; send nothing.
 
+        """
+
+    def abandon(self, charge_index: int) -> None:
+        """Have a charge closed whose request is over without a release, as soon as it can be written.
+
+        It stays charged; one that is closed already stays as it is.
         """
 
     async def use_once(self, id: str, expires_at_ms: int) -> bool:  # noqa: A002 -- the word of RFC 7519

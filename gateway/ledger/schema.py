@@ -14,10 +14,10 @@ import apsw
 from gateway.errors import HomeInvalid
 from gateway.transparency.tree import EMPTY_ROOT
 
-VERSION: Final = 1
+VERSION: Final = 2
 APPLICATION_ID: Final = 0x67774C31  # "gwL1"
 BUSY_MS: Final = 5000
-_MEMORY: Final = ":memory:"
+MEMORY: Final = ":memory:"
 
 _SETTINGS: Final = {
     "journal_mode": "wal",
@@ -68,18 +68,22 @@ CREATE TABLE claim (
   name BLOB PRIMARY KEY, digest TEXT NOT NULL, charge INTEGER NOT NULL, release INTEGER, answer BLOB
 ) STRICT;
 
--- Salt and value of each commitment, sealed; a row may be destroyed (P9).
-CREATE TABLE opening (
-  idx INTEGER, field TEXT, sealed BLOB NOT NULL, PRIMARY KEY (idx, field)
-) STRICT, WITHOUT ROWID;
+-- The private values of an entry, sealed under the opening key of that number (``key_file.py``).
+CREATE TABLE opening (idx INTEGER PRIMARY KEY, key INTEGER NOT NULL, sealed BLOB NOT NULL) STRICT;
+
+-- Keys that were erased: whatever copy of the key file comes back, they are destroyed again at start.
+CREATE TABLE erased (key INTEGER PRIMARY KEY) STRICT;
 
 -- Records as last put: sealed opening of commitment ``field`` of entry ``idx``.
 CREATE TABLE registry (
-  kind TEXT, id TEXT, idx INTEGER NOT NULL, field TEXT NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (kind, id)
+  kind TEXT, id TEXT, idx INTEGER NOT NULL, field TEXT NOT NULL, key INTEGER NOT NULL, sealed BLOB NOT NULL,
+  PRIMARY KEY (kind, id)
 ) STRICT, WITHOUT ROWID;
 
+-- Used ids, and the moment that the store's own time has come to: no step of the clock moves that.
 CREATE TABLE once (id BLOB PRIMARY KEY, expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX once_by_expiry ON once (expires_at_ms);
+CREATE TABLE lived (only INTEGER PRIMARY KEY CHECK (only = 0), until_ms INTEGER NOT NULL) STRICT;
 """
 
 
@@ -87,7 +91,7 @@ def connect(path: Path | None, *, vfs: str | None) -> apsw.Connection:
     """Return a connection to the store at ``path`` (None: in memory), made and set up if it is new."""
     if path is not None and vfs is None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite keeps the mode
-    connection = apsw.Connection(_MEMORY if path is None else str(path), vfs=vfs)
+    connection = apsw.Connection(MEMORY if path is None else str(path), vfs=vfs)
     connection.set_busy_timeout(BUSY_MS)
     if vfs is not None:  # a VFS written in Python has no shared memory for the WAL's index
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -98,8 +102,10 @@ def connect(path: Path | None, *, vfs: str | None) -> apsw.Connection:
     return connection
 
 
-def prepare(connection: apsw.Connection, *, origin: str, vkey: str) -> None:
+def prepare(connection: apsw.Connection, *, origin: str, vkeys: tuple[str, ...]) -> None:
     """Make the tables of a new store, or check that an old one is ours.
+
+    ``vkeys`` are all that the log ever signed with, the newest first; the store names that one.
 
     Raises:
         HomeInvalid: Another program's file, a newer version, or another log's.
@@ -116,10 +122,13 @@ def prepare(connection: apsw.Connection, *, origin: str, vkey: str) -> None:
         with connection:
             connection.execute(_TABLES)
             connection.execute("INSERT INTO head VALUES (0, 0, ?)", (EMPTY_ROOT,))
-            connection.execute("INSERT INTO log VALUES (0, ?, ?)", (origin, vkey))
+            connection.execute("INSERT INTO log VALUES (0, ?, ?)", (origin, vkeys[0]))
             connection.pragma("application_id", APPLICATION_ID)
             connection.pragma("user_version", VERSION)
     if connection.pragma("application_id") != APPLICATION_ID:
         raise HomeInvalid("the ledger's file belongs to another program")
-    if connection.execute("SELECT origin, vkey FROM log").get != (origin, vkey):
+    known_origin, known_vkey = connection.execute("SELECT origin, vkey FROM log").get
+    if known_origin != origin or known_vkey not in vkeys:
         raise HomeInvalid("the ledger belongs to another log: its origin or its key is not this home's")
+    if known_vkey != vkeys[0]:
+        connection.execute("UPDATE log SET vkey = ?", (vkeys[0],))

@@ -1,20 +1,21 @@
 """The one writer: a thread that takes what waits, commits once, signs once, and answers everybody.
 
-    wait -> take what waits (at most 256) -> judge and write in one transaction -> COMMIT
+    wait -> take what waits (some hundreds) -> judge and write in one transaction -> COMMIT
          -> sign one checkpoint for the new head -> build the proofs -> answer everybody
 
 There is no timer: a batch forms while the last commit runs. Signing comes only after the commit: a
 signed head that a crash then loses would be a fork. What cannot be written is answered
 LedgerUnavailable; after a failure that leaves the store's state unknown the sequencer is dead for good.
+Charges that nobody will release any more are closed with the next batch, or as soon as one can be written.
 """
 
 import asyncio
 import contextlib
 import queue
 import threading
+from binascii import b2a_base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -22,22 +23,26 @@ import apsw
 
 from gateway.clock import Clock, unix_ms
 from gateway.errors import GatewayError, HomeInvalid, LedgerUnavailable
-from gateway.ledger.batch import Batch, ChargeCommand, Charged, Logged, OnceCommand, ReleaseCommand
+from gateway.ledger.batch import (
+    Batch,
+    ChargeCommand,
+    Charged,
+    EraseCommand,
+    Logged,
+    OnceCommand,
+    RecoverCommand,
+    ReleaseCommand,
+)
 from gateway.ledger.head_file import write_head
 from gateway.ledger.port import EntryRefused
 from gateway.ledger.store import OutcomeUnknown, Store
-from gateway.terms.charge import Receipt
 from gateway.transparency.note import NoteSigner
-from gateway.transparency.proof import (
-    Checkpoint,
-    InclusionProof,
-    format_proof,
-    sign_checkpoint,
-    verify_checkpoint,
-)
-from gateway.transparency.tree import ProofInvalid, inclusion_path
+from gateway.transparency.proof import Checkpoint, sign_checkpoint, verify_checkpoint
+from gateway.transparency.tree import ProofInvalid
 
-BATCH_MAX: Final = 256
+BATCH_MAX: Final = 512
+RETRY_S: Final = 0.5
+"""How long after a failed try to close abandoned charges the next one comes, if nobody writes before."""
 WAITING_MAX: Final = 8192
 """More than that waiting means the disk does not keep up; further callers are told so at once."""
 UNAVAILABLE: Final = "the answer cannot be recorded at the moment; try again later"
@@ -57,39 +62,48 @@ class Read:
     look_up: Callable[[Store], object]
 
 
-Command = ChargeCommand | ReleaseCommand | OnceCommand | Read
+Command = ChargeCommand | ReleaseCommand | OnceCommand | RecoverCommand | EraseCommand | Read
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    command: Command
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[object]" = field(repr=False)
+class _Group:
+    """Commands of one turn of an event loop; they are judged in one batch and answered together."""
+
+    commands: list[Command]
+    futures: "list[asyncio.Future[object]]" = field(default_factory=list, repr=False)
+    loop: asyncio.AbstractEventLoop | None = None
 
 
 class Sequencer:
-    """State: its thread owns the store; ``submit`` is all that others may call while it runs."""
+    """State: its thread owns the store; others may call ``submit`` and ``abandon``, from one event loop."""
 
     def __init__(
         self,
         store: Store,
         *,
-        signer: NoteSigner,
+        signers: tuple[NoteSigner, ...],
         clock: Clock,
         head_file: Path | None,
         on_fatal: Callable[[], None],
     ) -> None:
         self._store = store
-        self._signer = signer
+        self._signers = signers
         self._clock = clock
         self._head_file = head_file
         self._on_fatal = on_fatal
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Group | None] = queue.SimpleQueue()
+        self._gathered = _Group([])
+        self._asked = 0
+        self._answered = 0
+        self._abandoned: set[int] = set()
+        """Charges to close; owned by the sequencer's thread."""
         self._closed = False
         self._dead = False
         self.recording = True
         """Whether the last transaction was written."""
         self._note = b""
+        self._signed = -1
+        """Size of the last signed tree."""
         self._thread = threading.Thread(target=self._run, name="ledger-sequencer", daemon=True)
 
     @property
@@ -111,117 +125,180 @@ class Sequencer:
             HomeInvalid: The store cannot be written, or signer and key do not belong together.
 
         """
-        left_open = sorted(self._store.open_charges)
+        self._abandoned = set(self._store.open_charges)
         try:
-            for start in range(0, len(left_open), BATCH_MAX):
-                chunk = left_open[start : start + BATCH_MAX]
-                self._store.commit(self._now_ms(), _Recovery(chunk))
+            while self._abandoned:
+                self._committed([])
             self._sign()
-            verify_checkpoint(self._note, self._signer.vkey)
+            for signer in self._signers:
+                verify_checkpoint(self._note, signer.vkey)
         except (apsw.Error, OutcomeUnknown, OSError, ProofInvalid) as error:
             raise HomeInvalid(f"the ledger cannot be recovered: {type(error).__name__}") from error
         self._thread.start()
 
-    async def submit(self, command: Command) -> object:
-        """Queue a command and wait for its outcome; a caller that goes away leaves it queued.
+    def submit(self, command: Command) -> "asyncio.Future[object]":
+        """Queue a command; its outcome comes. A caller that goes away leaves it queued.
 
         Raises:
             LedgerUnavailable: It is not known to be durable.
             GatewayError: The command was refused; nothing of it was written.
 
         """
-        if self._dead or self._closed or self._queue.qsize() >= WAITING_MAX:
+        if self._dead or self._closed or self._asked - self._answered >= WAITING_MAX:
             raise LedgerUnavailable(UNAVAILABLE)
         loop = asyncio.get_running_loop()
-        job = _Job(command, loop, loop.create_future())
-        self._queue.put(job)
-        return await job.future
+        future: asyncio.Future[object] = loop.create_future()
+        gathered = self._gathered
+        if not gathered.commands:
+            gathered = self._gathered = _Group([], [], loop)
+            loop.call_soon(self._flush)
+        gathered.commands.append(command)
+        gathered.futures.append(future)
+        self._asked += 1
+        if len(gathered.commands) >= BATCH_MAX:
+            self._flush()
+        return future
+
+    def abandon(self, charges: tuple[int, ...]) -> None:
+        """Have charges closed that nobody will release; those that are closed by then stay as they are."""
+        if not self._closed:
+            self._queue.put(_Group([RecoverCommand(indices=charges)]))
 
     async def stop(self) -> None:
         """Answer all that waits, then end the thread."""
         if not self._closed:
+            self._flush()
             self._closed = True
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
 
+    def _settle(self, futures: "list[asyncio.Future[object]]", outcomes: list[object]) -> None:
+        for future, outcome in zip(futures, outcomes, strict=True):
+            if future.done():  # the caller has gone; an entry stays an entry
+                if isinstance(outcome, Charged):
+                    self.abandon((outcome.index,))
+            elif isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    def _flush(self) -> None:
+        """Queue what this turn of the loop gathered."""
+        if self._gathered.commands:
+            gathered, self._gathered = self._gathered, _Group([])
+            self._queue.put(gathered)
+
     # From here on: the sequencer's thread.
 
     def _run(self) -> None:
-        while jobs := self._wait():
-            self._answer(jobs, self._outcomes(jobs))
+        while (groups := self._wait()) is not None:
+            self._settle_all(groups)
 
-    def _wait(self) -> list[_Job]:
-        """Return what waits, at least one; nothing once the ledger is closed and all is answered."""
-        jobs: list[_Job] = []
-        while len(jobs) < BATCH_MAX:
+    def _wait(self) -> list[_Group] | None:
+        """Return what waits; None once the ledger is closed and all is answered.
+
+        Nothing waits where the time has come to try again to close abandoned charges.
+        """
+        groups: list[_Group] = []
+        size = 0
+        while size < BATCH_MAX:
             try:
-                job = self._queue.get(block=not jobs)
+                group = self._queue.get(block=not groups, timeout=RETRY_S if self._abandoned else None)
             except queue.Empty:
                 break
-            if job is None:
-                if jobs:
-                    self._queue.put(None)
+            if group is None:
+                if not groups:
+                    return None
+                self._queue.put(None)
                 break
-            jobs.append(job)
-        return jobs
+            groups.append(group)
+            size += len(group.commands)
+        return groups
 
-    def _outcomes(self, jobs: list[_Job]) -> list[object]:
-        """Return an outcome for each job; an exception is one."""
+    def _settle_all(self, groups: list[_Group]) -> None:
+        commands = [command for group in groups for command in group.commands]
+        for command in commands:
+            if isinstance(command, RecoverCommand):
+                self._abandoned.update(command.indices)
+        outcomes = self._outcomes(commands)
+        at = 0
+        for group in groups:
+            size = len(group.commands)
+            self._answer(group, outcomes[at : at + size])
+            at += size
+
+    def _outcomes(self, commands: list[Command]) -> list[object]:
+        """Return an outcome for each command; an exception is one."""
         if self._dead:
-            return _unavailable(jobs, None)
-        commands = [job.command for job in jobs]
+            return [_unavailable(None) for _ in commands]
         try:
             outcomes = self._committed(commands)
         except Exception as error:  # noqa: BLE001 -- whatever it is, nothing may be sent
+            self.recording = False
             if _is_fatal(error):
                 self._die()
-            self.recording = False
-            return _unavailable(jobs, error)
-        if not all(isinstance(command, Read) for command in commands):
-            self.recording = True  # something was written; that a read works says nothing
+                return [_unavailable(error) for _ in commands]
+            return [self._found(c) if isinstance(c, Read) else _unavailable(error) for c in commands]
         try:
             return self._finished(outcomes)
         except Exception as error:  # noqa: BLE001 -- durable, but not provable
             self._die()
-            return _unavailable(jobs, error)
+            return [_unavailable(error) for _ in commands]
 
     def _committed(self, commands: list[Command]) -> list[object]:
         """Return what was judged, durable."""
-        if all(isinstance(command, Read) for command in commands):
+        if not self._abandoned and all(isinstance(command, Read) for command in commands):
             return list(commands)
-        return self._store.commit(
-            self._now_ms(), lambda batch: [_judged(batch, command) for command in commands]
-        )
+        abandoned = RecoverCommand(indices=tuple(sorted(self._abandoned)[:BATCH_MAX]))
+
+        def judge(batch: Batch) -> list[object]:
+            batch.recover(abandoned)
+            return [_judged(batch, command) for command in commands]
+
+        outcomes = self._store.commit(self._now_ms(), judge)
+        self._abandoned.difference_update(abandoned.indices)
+        self.recording = True  # something was written; that a read works says nothing
+        return outcomes
 
     def _finished(self, outcomes: list[object]) -> list[object]:
-        """Sign the new head, put proofs to the entries, and look up what is only read."""
-        if any(isinstance(outcome, Logged | Charged) for outcome in outcomes):
+        """Sign the new head, put proofs to the entries, and look up what is only read.
+
+        SECURITY: after a transaction that failed the tree in memory is no durable one, so it is not signed.
+        """
+        if self.recording and self._store.tiles.size != self._signed:
             self._sign()
-        path_to = self._paths() if any(isinstance(outcome, Logged) for outcome in outcomes) else None
+        start = min((outcome.index for outcome in outcomes if isinstance(outcome, Logged)), default=None)
+        paths = [] if start is None else self._path_lines(start)
         finished: list[object] = []
         for outcome in outcomes:
-            match outcome:
-                case Logged():
-                    assert path_to is not None, "an entry makes the tree grow"  # noqa: S101
-                    finished.append(self._receipt(outcome, path_to(outcome.index)))
-                case Read():
-                    finished.append(self._found(outcome))
-                case _:
-                    finished.append(outcome)
+            if isinstance(outcome, Logged):
+                assert start is not None, "it is one of those that were looked for"  # noqa: S101
+                outcome.path = paths[outcome.index - start]
+                outcome.note = self._note
+            finished.append(self._found(outcome) if isinstance(outcome, Read) else outcome)
         return finished
 
-    def _paths(self) -> Callable[[int], list[bytes]]:
-        """Return the function from an index to its inclusion path in the newest tree.
+    def _path_lines(self, start: int) -> list[bytes]:
+        """Return the lines of the inclusion paths of all entries from one on, in the newest tree.
 
-        The proofs of one batch share the right edge and most of their nodes, so each is looked up once.
+        Paths of neighbours share all but their beginnings, so each line is looked up and spelt once: from
+        the root downwards, the lines of a node are its sibling's hash and the lines of its parent.
         """
         tiles = self._store.tiles
-        node, size, edge = cache(tiles.node), tiles.size, tiles.edge()
-        return lambda index: inclusion_path(index, size, node, edge)
-
-    def _receipt(self, logged: Logged, path: list[bytes]) -> Receipt:
-        proof = InclusionProof(index=logged.index, path=tuple(path), checkpoint=self._note, extra=logged.salt)
-        return Receipt(index=logged.index, entry=logged.leaf, proof=format_proof(proof), salt=logged.salt)
+        edge, node = tiles.edge(), tiles.node
+        above, above_start = [b""], 0
+        for height in reversed(range((tiles.size - 1).bit_length())):
+            first, last = start >> height, (tiles.size - 1) >> height
+            lines = []
+            for place in range(first, last + 1):
+                sibling = place ^ 1
+                parent = above[(place >> 1) - above_start]
+                if sibling < last:
+                    lines.append(b2a_base64(node(height, sibling)) + parent)
+                else:  # the right edge, or nothing there yet
+                    lines.append(b2a_base64(edge[height]) + parent if sibling == last else parent)
+            above, above_start = lines, first
+        return above
 
     def _found(self, read: Read) -> object:
         """Return what was looked up; a question that cannot be asked harms no other."""
@@ -232,24 +309,22 @@ class Sequencer:
 
     def _sign(self) -> None:
         """Sign the head. INVARIANT: only after the commit that made it."""
-        head = Checkpoint(origin=self._signer.name, size=self._store.tiles.size, root=self._store.root)
-        self._note = sign_checkpoint(head, self._signer)
+        self._signed = self._store.tiles.size
+        head = Checkpoint(origin=self._signers[0].name, size=self._store.tiles.size, root=self._store.root)
+        self._note = sign_checkpoint(head, *self._signers)
         if self._head_file is not None:
             # A head file that cannot be written stays older than the database, which is harmless: what
             # is durable is answered, and the next commit writes the file anew.
             with contextlib.suppress(OSError):
                 write_head(self._head_file, self._note)
 
-    def _answer(self, jobs: list[_Job], outcomes: list[object]) -> None:
-        """Hand each outcome to its caller, in the caller's own event loop, one call a loop."""
-        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[object], object]]] = {}
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            by_loop.setdefault(job.loop, []).append((job.future, outcome))
-        for loop, settled in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_settle, settled)
-            except RuntimeError:  # that loop is closed: nobody waits there any more
-                continue
+    def _answer(self, group: _Group, outcomes: list[object]) -> None:
+        """Hand each outcome to its caller, in the caller's own event loop, one call for all of them."""
+        if group.loop is None:
+            return
+        self._answered += len(outcomes)
+        with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits there any more
+            group.loop.call_soon_threadsafe(self._settle, group.futures, outcomes)
 
     def _die(self) -> None:
         if not self._dead:
@@ -270,42 +345,20 @@ def _judged(batch: Batch, command: Command) -> object:
                 return batch.release(command)
             case OnceCommand():
                 return batch.use_once(command)
-            case Read():
-                return command
+            case EraseCommand():
+                return batch.erase(command)
+            case Read() | RecoverCommand():
+                return command  # the one comes after the batch, the other came before it
             case _:
                 assert_never(command)
     except (GatewayError, EntryRefused) as refusal:
         return refusal
 
 
-@dataclass(frozen=True, slots=True)
-class _Recovery:
-    """Closes charges that a crash left open."""
-
-    charges: list[int]
-
-    def __call__(self, batch: Batch) -> None:
-        for index in self.charges:
-            batch.recover(index)
-
-
-def _settle(settled: list[tuple["asyncio.Future[object]", object]]) -> None:
-    for future, outcome in settled:
-        if future.done():  # the caller has gone: a charge stays charged, an entry stays an entry
-            continue
-        if isinstance(outcome, Exception):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-
-
-def _unavailable(jobs: list[_Job], cause: Exception | None) -> list[object]:
-    outcomes: list[object] = []
-    for _ in jobs:
-        outcome = LedgerUnavailable(UNAVAILABLE)
-        outcome.__cause__ = cause
-        outcomes.append(outcome)
-    return outcomes
+def _unavailable(cause: Exception | None) -> LedgerUnavailable:
+    outcome = LedgerUnavailable(UNAVAILABLE)
+    outcome.__cause__ = cause
+    return outcome
 
 
 def _is_fatal(error: Exception) -> bool:

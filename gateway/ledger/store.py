@@ -1,29 +1,36 @@
-"""The store of one log: one connection, the tree in memory, and the transaction that moves both.
+"""The store of one log: two files, the tree in memory, and the transaction that moves both.
 
 ``commit`` is all or nothing: judge the batch (``batch.py``), write every row, move the head, COMMIT.
 What is cached (tree, sums, open charges) is believed only while the head row read inside the
 transaction is the one the cache was made from; else everything is read anew. After any failure too.
 
+A new opening key is durable (``key_file.py``) before the entry that needs it commits; an erased one is
+destroyed after the entry that tells of it, and at each start again, whatever copy came back.
+
 Owner of the state: the sequencer's thread. It signs nothing and knows no futures (``sqlite.py`` does).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import apsw
 
 from gateway import budget
 from gateway.errors import HomeInvalid
-from gateway.ledger.batch import Batch, Claim, OpenCharge
+from gateway.ledger.batch import Batch, Claim, Erased, OpenCharge
+from gateway.ledger.entry import Record
+from gateway.ledger.key_file import FILE_NAME, KeyFile, Wrap
 from gateway.ledger.schema import connect, prepare
+from gateway.ledger.vault import Vault
+from gateway.terms.entry import Erasure
 from gateway.terms.loss import Loss, PicoDelta, PicoRho
 from gateway.transparency.tiles import HEIGHT, WIDTH, Tiles
 from gateway.transparency.tree import EMPTY_ROOT, HASH_BYTES, leaf_hash, right_edge
 
 T = TypeVar("T")
-_ONCE_KEPT_MS: Final = 24 * 3600 * 1000
-"""How long a used id is kept after it expired: more than any clock may step back."""
+ONCE_KEPT_MS: Final = 24 * 3600 * 1000
+"""How long a used id is kept after it expired, by the store's own time."""
 _PURGE_EVERY: Final = 1024
 
 
@@ -34,17 +41,34 @@ class OutcomeUnknown(Exception):
 class Store:
     """Tables and tree of one log."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, keys: KeyFile, elapsed_s: Callable[[], float]) -> None:
         self._connection = connection
+        self._keys = keys
+        self.vault = Vault(connection, keys)
         self._tiles = Tiles(0, self._tile)
         self._root = b""
         self._spent: dict[str, Loss] = {}
         self.open_charges: dict[int, OpenCharge] = {}
         self._used_since_purge = 0
+        self._elapsed_s = elapsed_s
+        self._opened_s = 0.0
+        self._lived_ms: int | None = None
+        self._destruction_due = False
+        """Whether keys of a durable erasure may still be there."""
         self._reload()
 
     @classmethod
-    def open(cls, path: Path | None, *, origin: str, vkey: str, vfs: str | None) -> "Store":
+    def open(
+        cls,
+        path: Path | None,
+        *,
+        origin: str,
+        vkeys: tuple[str, ...],
+        seal: Wrap,
+        unseal: Wrap,
+        vfs: str | None,
+        elapsed_s: Callable[[], float],
+    ) -> "Store":
         """Return the store at a path, made if new, its newest part checked against its head.
 
         Raises:
@@ -53,10 +77,14 @@ class Store:
         """
         try:
             connection = connect(path, vfs=vfs)
-            prepare(connection, origin=origin, vkey=vkey)
-            return cls(connection)
+            prepare(connection, origin=origin, vkeys=vkeys)
+            key_path = None if path is None else path.with_name(FILE_NAME)
+            keys = KeyFile.open(key_path, seal=seal, unseal=unseal, vfs=vfs)
+            store = cls(connection, keys, elapsed_s)
+            store.vault.destroy_erased()
         except apsw.Error as error:
             raise HomeInvalid(f"the ledger cannot be opened: {type(error).__name__}") from error
+        return store
 
     @property
     def tiles(self) -> Tiles:
@@ -77,6 +105,8 @@ class Store:
             HomeInvalid: What another process wrote does not fit together.
 
         """
+        if self._destruction_due:  # else a new opening could lie under a key that goes
+            self._destroy_erased()
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -95,6 +125,9 @@ class Store:
                 execute("ROLLBACK")
             raise
         self._remember(batch)
+        if batch.erasures:
+            self._destruction_due = True
+            self._destroy_erased()
         return outcome
 
     def spent(self, path: str) -> Loss:
@@ -123,14 +156,11 @@ class Store:
         )
         return tuple(leaf for (leaf,) in rows)
 
-    def records(self) -> Iterable[tuple[str, str, str, bytes, bytes]]:
-        """Return (kind, id, field, sealed opening, entry) of every registry record as last put."""
-        return cast(
-            "Iterable[tuple[str, str, str, bytes, bytes]]",
-            self._connection.execute(
-                "SELECT kind, id, field, sealed, leaf FROM registry JOIN entry USING (idx) ORDER BY kind, id"
-            ).fetchall(),
-        )
+    def shown_id(self, record: Record) -> str:
+        return self.vault.shown_id(record)
+
+    def erased(self, erasure: Erasure) -> Erased:
+        return self.vault.erased(erasure)
 
     def root_at(self, size: int) -> bytes:
         """Return the root of the tree as it was at ``size``."""
@@ -140,14 +170,15 @@ class Store:
 
     def close(self) -> None:
         self._connection.close()
+        self._keys.close()
 
     def _write(self, batch: Batch) -> None:
         many = self._connection.executemany
-        for leaf in batch.leaves:
-            self._tiles.append(leaf_hash(leaf))
+        hashes = [leaf_hash(leaf) for leaf in batch.leaves]
+        for leaf in hashes:
+            self._tiles.append(leaf)
         many("INSERT INTO entry VALUES (?, ?)", enumerate(batch.leaves, batch.size))
-        many("INSERT INTO opening VALUES (?, ?, ?)", batch.openings)
-        many("REPLACE INTO registry VALUES (?, ?, ?, ?, ?)", batch.records)
+        self.vault.write(batch, hashes)
         many(
             "INSERT INTO spent VALUES (?, ?, ?)"
             " ON CONFLICT (node) DO UPDATE SET rho = excluded.rho, delta = excluded.delta",
@@ -163,8 +194,8 @@ class Store:
             [(i, c.request_id, c.claim_name) for i, c in batch.opened.items() if i not in batch.closed],
         )
         many("DELETE FROM charge_open WHERE idx = ?", [(i,) for i in batch.closed if i < batch.size])
+        self._purge(batch)  # before: what is used up now stays, whatever the clock says of its expiry
         many("INSERT INTO once VALUES (?, ?)", batch.used.items())
-        self._purge(batch)
         if batch.leaves:
             many("REPLACE INTO tile VALUES (?, ?, ?)", self._tiles.changed())
             self._root = self._tiles.root()
@@ -180,10 +211,27 @@ class Store:
 
     def _purge(self, batch: Batch) -> None:
         self._used_since_purge += len(batch.used)
-        if self._used_since_purge >= _PURGE_EVERY:
-            self._used_since_purge = 0
-            oldest = batch.now_ms - _ONCE_KEPT_MS
-            self._connection.execute("DELETE FROM once WHERE expires_at_ms < ?", (oldest,))
+        if self._lived_ms is not None and self._used_since_purge < _PURGE_EVERY:
+            return
+        self._used_since_purge = 0
+        lived = self._lived(batch.now_ms)
+        oldest = min(lived, batch.now_ms) - ONCE_KEPT_MS
+        self._connection.execute("DELETE FROM once WHERE expires_at_ms < ?", (oldest,))
+        self._connection.execute("REPLACE INTO lived VALUES (0, ?)", (lived,))
+
+    def _lived(self, now_ms: int) -> int:
+        """Return the store's own time: when it was first written, plus the time that gateways ran since.
+
+        SECURITY: it only lags behind. A clock that steps ahead and back makes no used id usable again.
+        """
+        ran_ms = int((self._elapsed_s() - self._opened_s) * 1000)
+        if self._lived_ms is None:
+            self._lived_ms = now_ms - ran_ms
+        return self._lived_ms + ran_ms
+
+    def _destroy_erased(self) -> None:
+        self.vault.destroy_erased()
+        self._destruction_due = False
 
     def _remember(self, batch: Batch) -> None:
         self._spent |= batch.spent
@@ -214,6 +262,8 @@ class Store:
         if self._tiles.root() != root:
             raise HomeInvalid("the ledger's newest entries are not those of its head")
         self._root = root
+        self._opened_s = self._elapsed_s()
+        self._lived_ms = self._connection.execute("SELECT until_ms FROM lived").get
         self._spent = {}
         self.open_charges = {
             index: OpenCharge(request_id, claim)

@@ -4,7 +4,8 @@ Nothing here is evidence and all of it may be forgotten at a restart: ``create``
 nonces belong to the boot, so proofs from before it are void anyway. Calls are synchronous and take
 microseconds (no sync to disk). Time is an argument.
 
-Owner of the state: one connection a process, used from one thread.
+Owner of the state: one connection a process, used from one thread. The file is shared: of many workers
+that use one id at once, one is told that it was unused.
 """
 
 import os
@@ -35,7 +36,7 @@ RETURNING hits
 
 
 class Volatile:
-    """Made by ``create``."""
+    """Made by ``create`` in one process of a boot; the others ``join``."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
@@ -51,6 +52,11 @@ class Volatile:
         connection = _connected(path)
         connection.execute(_TABLES)
         return cls(connection)
+
+    @classmethod
+    def join(cls, path: Path) -> "Volatile":
+        """Return the store that another process of this boot has created."""
+        return cls(_connected(path, apsw.SQLITE_OPEN_READWRITE))
 
     def use_once(self, id: str, expires_at_ms: int, *, now_ms: int) -> bool:  # noqa: A002 -- as in the ledger
         """Return whether the id was unused; it is used up until it expires."""
@@ -98,8 +104,10 @@ class Volatile:
                 self._connection.execute(f"DELETE FROM {table} WHERE expires_at_ms <= ?", (now_ms,))  # noqa: S608 -- our words
 
 
-def _connected(path: Path | None) -> apsw.Connection:
-    connection = apsw.Connection(":memory:" if path is None else str(path))
+def _connected(
+    path: Path | None, flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+) -> apsw.Connection:
+    connection = apsw.Connection(":memory:" if path is None else str(path), flags=flags)
     connection.set_busy_timeout(_BUSY_MS)
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", 0)  # OFF: a power failure ends the boot that this state belongs to

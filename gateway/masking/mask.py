@@ -2,25 +2,25 @@
 
 Laws (promise P3): the result is built from the treatments, so a column without one cannot be in it; a value
 that does not fit its treatment becomes null, never itself; null stays null. Pseudonyms are the recipient's
-own (promise P8). Nothing of the source but treated values passes: no schema metadata, no dictionaries.
-Each treatment is a small pure file beside this one. Reading ``N/A`` as null is the engine's business.
+own (promise P8). Each treatment is a pure function of the value, in a small file beside this one. Reading
+``N/A`` as null is the engine's business.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import assert_never
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from types import NoneType
+from typing import Any, Final, assert_never, cast
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from gateway.masking.generalise import banded, prefixed, with_precision
+from gateway.masking.generalise import decimal_banded, integers_banded, prefixed, with_precision
 from gateway.masking.partial import partially_shown
-from gateway.masking.redact import redacted
-from gateway.masking.tokenise import tokenised
-from gateway.pseudonym import PseudonymKey
-from gateway.terms.frame import UnprotectedRows
+from gateway.masking.tokenise import integers_tokenised
+from gateway.pseudonym import PseudonymKey, tokens_of
+from gateway.terms.frame import Columns, UnprotectedRows, Values
 from gateway.terms.identifiers import ColumnName
+from gateway.terms.predicate import Literal
 from gateway.terms.treatment import (
     Band,
     Drop,
@@ -34,17 +34,17 @@ from gateway.terms.treatment import (
     name_of,
 )
 
-DAY_FIRST, DAY_LAST = -719162, 2932896
-"""0001-01-01 and 9999-12-31 as days since 1970-01-01: the dates that ISO 8601 writes with four digits."""
+KINDS: Final = frozenset({str, int, Decimal, date, bool})
+"""What a column's values may be: the Python types of the five declared ones, exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedRows:
     """Rows after treatment. Shape: one column a treatment other than ``Drop``, in the rule's order."""
 
-    table: pa.Table
+    columns: Columns = field(repr=False)
     treatments: Mapping[str, int]
-    """How many columns of the table had each treatment, by ``name_of``."""
+    """How many columns had each treatment, by ``name_of``."""
 
 
 def protect_rows(
@@ -56,63 +56,58 @@ def protect_rows(
 ) -> MaskedRows:
     """Return the rows that one recipient may have."""
     kept = tuple((name, how) for name, how in columns if not isinstance(how, Drop))
-    _check(rows.table.column_names, [name for name, _ in columns], {name for name, _ in kept})
-    arrays = [_treated(_typed(rows.table.column(name)), how, pseudonyms, recipient) for name, how in kept]
-    table = pa.table(arrays, names=[name for name, _ in kept])
-    return MaskedRows(table=table, treatments=Counter(name_of(how) for _, how in kept))
+    _check(rows, [name for name, _ in columns], {name for name, _ in kept})
+    treated = {name: _treated(rows.columns[name], how, pseudonyms, recipient) for name, how in kept}
+    return MaskedRows(treated, Counter(name_of(how) for _, how in kept))
 
 
-def _check(present: list[str], treated: list[ColumnName], kept: set[ColumnName]) -> None:
-    """Make sure of what the planner promises: each column is there once and has one treatment."""
-    if len(set(treated)) < len(treated) or len(set(present)) < len(present):
+def _check(rows: UnprotectedRows, treated: list[ColumnName], kept: set[ColumnName]) -> None:
+    """Make sure of what the planner and the engine promise: a treatment a column, a column a treatment."""
+    if len(set(treated)) < len(treated):
         raise AssertionError("a column comes twice")
-    if without := set(present) - set(treated):
+    if without := rows.columns.keys() - set(treated):
         raise AssertionError(f"columns without a treatment: {sorted(without)}")
-    if missing := kept - set(present):
+    if missing := kept - rows.columns.keys():
         raise AssertionError(f"columns that the engine left out: {sorted(missing)}")
+    if len(set(map(len, rows.columns.values()))) > 1:
+        raise AssertionError("columns are not of one length")
 
 
-def _typed(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column in one piece and in one of the five declared types; of any other type, all null."""
-    values = column.combine_chunks()
-    if pa.types.is_dictionary(values.type):
-        # SECURITY: a dictionary may list values of rows that the filter left out.
-        values = values.dictionary_decode()
-    kind = values.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return values.cast(pa.string())
-    if pa.types.is_date(kind):
-        return _within_calendar(values.cast(pa.date32()))
-    if pa.types.is_integer(kind) or pa.types.is_decimal(kind) or pa.types.is_boolean(kind):
-        return values
-    return pa.nulls(len(values), pa.string())
-
-
-def _within_calendar(dates: pa.Array) -> pa.Array:
-    days = dates.cast(pa.int32())
-    within = pc.and_(pc.greater_equal(days, DAY_FIRST), pc.less_equal(days, DAY_LAST))
-    return pc.if_else(within, dates, pa.scalar(None, pa.date32()))
-
-
-def _treated(  # noqa: PLR0911 - one a treatment
-    values: pa.Array, treatment: Treatment, pseudonyms: PseudonymKey, recipient: str
-) -> pa.Array:
+def _treated(  # noqa: C901, PLR0911 - one a treatment
+    values: Values, treatment: Treatment, pseudonyms: PseudonymKey, recipient: str
+) -> Values:
+    """Return a column after treatment; null is null, and so is what the treatment is not for."""
+    kinds = set(map(type, values)) - {NoneType}
+    kind = kinds.pop() if len(kinds) == 1 else None
+    column = cast("Any", values)  # of the one kind that was just seen
     match treatment:
-        case Keep():
+        case Keep() if kind in KINDS:  # SECURITY: of another type, or of several, is of none declared
             return values
-        case Redact():
-            return redacted(values)
-        case Partial(first, last):
-            return partially_shown(values, first, last)
-        case Tokenise(domain):
-            return tokenised(values, pseudonyms.token_key(domain, recipient))
-        case Band(width):
-            return banded(values, width)
-        case Precision(precision):
-            return with_precision(values, precision)
-        case Prefix(length):
-            return prefixed(values, length)
+        case Partial(first, last) if kind is str:
+            return _once_each(lambda text: partially_shown(text, first, last), column)
+        case Tokenise(domain) if kind is str:
+            return tokens_of(column, pseudonyms.token_key(domain, recipient))
+        case Tokenise(domain) if kind is int:
+            return integers_tokenised(column, pseudonyms.token_key(domain, recipient))
+        case Band(width) if kind is int:
+            return integers_banded(column, width)
+        case Band(width) if kind is Decimal:
+            return _once_each(lambda number: decimal_banded(number, width), column)
+        case Precision(precision) if kind is date:
+            return with_precision(column, precision)
+        case Prefix(length) if kind is str:
+            return _once_each(lambda text: prefixed(text, length), column)
+        case Keep() | Redact() | Partial() | Tokenise() | Band() | Precision() | Prefix():
+            return [None] * len(values)
         case Drop():
             raise AssertionError("a dropped column has no values")
         case _:
             assert_never(treatment)
+
+
+def _once_each(treat: Callable[[Any], Literal | None], values: Values) -> Values:
+    """Return what a treatment makes of each value, looking at equal values once."""
+    known: dict[Literal | None, Literal | None] = {
+        value: treat(value) for value in set(values) if value is not None
+    }
+    return list(map(known.get, values))

@@ -4,13 +4,11 @@ An integer is tokenised as its decimal digits, so a text column and an integer c
 Numbers cannot hold leading zeros: identifiers that have them must be declared as text.
 """
 
-import pyarrow as pa
+from collections.abc import Sequence
 
 from gateway.pseudonym import tokens_of
 
 
-def tokenised(values: pa.Array, key: bytes) -> pa.Array:
-    """Return a token of each text or integer; null for null, for empty text and for any other type."""
-    if pa.types.is_string(values.type) or pa.types.is_integer(values.type):
-        return tokens_of(values.cast(pa.string()), key)
-    return pa.nulls(len(values), pa.string())
+def integers_tokenised(numbers: Sequence[int | None], key: bytes) -> list[str | None]:
+    """Return the token of each number's digits; null for null."""
+    return tokens_of([None if number is None else str(number) for number in numbers], key)

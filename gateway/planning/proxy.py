@@ -80,7 +80,7 @@ def plan_proxy(
         parameters=tuple(sorted(sent.items())),
         rows_pointer=opening.rows_pointer,
         cursor_pointer=None if cursor is None else cursor[1].pointer,
-        ordered_by=None if order is None else ColumnName(sent[order]),
+        ordered_by=None if order is None else sent[order],
         order_key=order_key,
         digest=digest,
     )
@@ -159,7 +159,8 @@ def _sent(opening: UpstreamPath, asked: Mapping[str, str], permit: Permit) -> It
                 yield name, _count(name, asked[name], 0, at_most)
             case Order(columns) if name in asked:
                 kept = [_kept(column, permit) for column in columns]
-                yield name, column_named(asked[name], [column for column in kept if column is not None]).name
+                column = column_named(asked[name], [column for column in kept if column is not None])
+                yield name, column.source_name
             case Equals() if name in asked:
                 yield name, asked[name]
             case _:

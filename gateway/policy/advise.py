@@ -13,10 +13,12 @@ from gateway.errors import RulesInvalid
 from gateway.policy.check_data import Parts
 from gateway.policy.cues import Cue, cue_of_name
 from gateway.policy.document import ColumnEntry, PermitEntry
+from gateway.policy.document_paths import CursorEntry, PositionEntry
+from gateway.policy.doubts import doubts
 from gateway.policy.faults import shape_faults
 from gateway.policy.load import parts_of
 from gateway.policy.read import Path, Tree, read
-from gateway.terms.dataset import ColumnType, Personal
+from gateway.terms.dataset import ColumnType, Personal, SourceFormat
 from gateway.terms.query import Action
 
 _NUMBERS: Final = frozenset({ColumnType.INTEGER, ColumnType.DECIMAL})
@@ -49,7 +51,13 @@ def advise(text: bytes, *, file: str) -> tuple[Advice, ...]:
         return ()
     _, broken = shape_faults(tree)
     parts = parts_of(tree, broken, None)
-    found = [*_of_whole(parts, tree), *_of_columns(parts, tree), *_of_rows(parts, tree)]
+    found = [
+        *_of_whole(parts, tree),
+        *_of_columns(parts, tree),
+        *_of_rows(parts, tree),
+        *_of_paths(parts, tree),
+        *(_saying(tree)(path, said) for path, said in doubts(parts)),
+    ]
     return tuple(sorted(found, key=lambda advice: (advice.line, advice.column)))
 
 
@@ -113,19 +121,37 @@ def _of_rows(parts: Parts, tree: Tree) -> Iterator[Advice]:
                 )
 
 
+def _of_paths(parts: Parts, tree: Tree) -> Iterator[Advice]:
+    """Advise on lists of an upstream of which firms see the beginning only."""
+    say = _saying(tree)
+    for number, permit in parts.permits.items():
+        for place, opened in enumerate(permit.paths or ()):
+            if not any(isinstance(each, PositionEntry | CursorEntry) for each in opened.parameters.values()):
+                yield say(
+                    ("permits", number, "paths", place),
+                    f"`{opened.path}`: no page, offset or cursor is bound, so firms see the first page only",
+                )
+
+
 def _cue(name: str, column: ColumnEntry) -> Cue | None:
     return cue_of_name(column.stored_as or name) or cue_of_name(name)
 
 
 def _counts(parts: Parts) -> bool:
     """Return whether statistics are, or may become, a matter of this document."""
-    return not parts.permits or any(map(_aggregates, parts.permits.values()))
+    if not parts.permits:
+        return not _is_interface(parts)
+    return any(map(_aggregates, parts.permits.values()))
+
+
+def _is_interface(parts: Parts) -> bool:
+    return parts.source is not None and parts.source.format is SourceFormat.HTTP
 
 
 def _counted(parts: Parts) -> frozenset[str]:
     """Return the columns that statistics are about; all, while there is no permit yet."""
     if not parts.permits:
-        return frozenset(parts.names)
+        return frozenset() if _is_interface(parts) else frozenset(parts.names)
     return frozenset(
         name for permit in parts.permits.values() if _aggregates(permit) for name in permit.columns
     )

@@ -29,7 +29,7 @@ from gateway.policy.document import (
     UnitEntry,
     WordsEntry,
 )
-from gateway.policy.rules import ANYBODY, Audience, ForbidRule, Offer, PermitRule, Rules
+from gateway.policy.rules import ANYBODY, Audience, ForbidRule, Offer, PermitRule, Risk, Rules
 from gateway.policy.upstream import paths_of
 from gateway.terms.dataset import Column, Dataset, PrivacyUnit, Source, Title
 from gateway.terms.identifiers import AgreementId, ColumnName, DatasetId, LineageId, OrgId, PurposeId, RuleId
@@ -60,6 +60,9 @@ def rules_of(document: Document, digest: str) -> Rules:
         caps=_caps(document.budgets) if document.budgets else None,
         permits=tuple(_permit(entry, document) for entry in document.permits),
         forbids=tuple(_forbid(entry) for entry in document.forbids),
+        acknowledged=frozenset(map(Risk, document.acknowledged.model_fields_set))
+        if document.acknowledged
+        else frozenset(),
     )
 
 
@@ -162,7 +165,7 @@ def _permit(entry: PermitEntry, document: Document) -> PermitRule:
         age_max_s=entry.assurance.max_age or AGE_MAX_S.get(level),
         rows=predicate_of(entry.rows, document.columns),
         columns=tuple(
-            (ColumnName(name), _treatment(treatment, name, document.source.lineage))
+            (ColumnName(name), treatment_of(treatment, name, document.source.lineage))
             for name, treatment in entry.columns.items()
         ),
         functions=frozenset(entry.functions or ()),
@@ -191,7 +194,8 @@ def _audience(entry: AudienceEntry) -> Audience:
     )
 
 
-def _treatment(entry: TreatmentEntry, name: str, lineage: str) -> Treatment:
+def treatment_of(entry: TreatmentEntry, name: str, lineage: str) -> Treatment:
+    """Return the treatment that an entry spells for the column ``name``."""
     match entry:
         case "tokenise":
             return Tokenise(f"{lineage}/{name}")

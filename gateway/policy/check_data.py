@@ -14,6 +14,7 @@ from gateway.budget import pico_rho_down
 from gateway.policy.conditions import Complain, constant_of
 from gateway.policy.document import (
     BudgetsEntry,
+    ClassificationEntry,
     ColumnEntry,
     ForbidEntry,
     PermitEntry,
@@ -24,7 +25,7 @@ from gateway.policy.document import (
 from gateway.policy.faults import nearest, shown
 from gateway.policy.read import Path
 from gateway.policy.upstream import address_fault
-from gateway.terms.dataset import ColumnType, SourceFormat
+from gateway.terms.dataset import ColumnType, Personal, Sharing, SourceFormat
 
 SUM_MAX: Final = 2**62
 """Exact sums are 64-bit integers on every engine; what could pass this is refused here, not at run time."""
@@ -45,6 +46,7 @@ class Parts:
     agreements: Collection[str] | None
     """The agreements that exist, where the caller knows them."""
     valid: ValidEntry | None
+    classification: ClassificationEntry | None
     source: SourceEntry | None
     unit: UnitEntry | None
     budgets: BudgetsEntry | None
@@ -56,6 +58,8 @@ def check_data(parts: Parts, complain: Complain) -> None:
     """Report what does not fit in the description of the data."""
     if parts.valid and parts.valid.until < parts.valid.start:
         complain(("valid", "until"), "the document ends before it starts")
+    if parts.classification:
+        _check_classes(parts.classification, parts.columns, complain)
     if parts.source:
         _check_source(parts.source, complain)
     _check_names(parts.names, complain)
@@ -66,6 +70,22 @@ def check_data(parts: Parts, complain: Complain) -> None:
         _check_unit(parts.unit, parts, complain)
     if parts.budgets:
         _check_budgets(parts.budgets, complain)
+
+
+def _check_classes(
+    given: ClassificationEntry, columns: Mapping[str, ColumnEntry], complain: Complain
+) -> None:
+    """Refuse a dataset that is classed below one of its columns, and personal data that is called open."""
+    ranks = list(Personal)
+    for name, column in columns.items():
+        if ranks.index(column.personal) > ranks.index(given.personal):
+            complain(
+                ("classification", "personal"),
+                f"`{given.personal}`, but the column {shown(name)} is {column.personal}",
+            )
+            break
+    if given.sharing is Sharing.OPEN and given.personal is not Personal.NONE:
+        complain(("classification", "sharing"), "personal data is never open: `shared` or `private`")
 
 
 def _check_source(source: SourceEntry, complain: Complain) -> None:

@@ -43,6 +43,7 @@ def check_rules(parts: Parts, complain: Complain) -> None:
             complain(path, "a forbid says what or whom: columns, purposes, may or to")
         if forbid.to is not None:
             _check_audience(forbid.to, (*path, "to"), parts, complain)
+            _check_forbidden(forbid.to, (*path, "to"), parts, complain)
         _check_names((*path, "purposes"), forbid.purposes, parts.purposes, "purpose", complain)
         _check_names((*path, "columns"), forbid.columns, parts.names, "column", complain)
 
@@ -70,6 +71,19 @@ def _check_audience(audience: AudienceEntry, path: Path, parts: Parts, complain:
         complain(path, "nobody is named: give org_class, agreements or countries")
     if parts.agreements is not None:
         _check_names((*path, "agreements"), audience.agreements, parts.agreements, "agreement", complain)
+
+
+def _check_forbidden(audience: AudienceEntry, path: Path, parts: Parts, complain: Complain) -> None:
+    """Refuse a forbid for somebody whom no permit names: it is misspelt, or it does nothing.
+
+    SECURITY: a permit's misspelt audience opens nothing; a forbid's would leave open what it should close.
+    """
+    for part in ("org_class", "agreements", "countries"):
+        permitted = [getattr(permit.to, part) for permit in parts.permits.values()]
+        known = frozenset(name for names in permitted for name in names or ())
+        for number, name in enumerate(getattr(audience, part) or ()):
+            if name not in known:
+                complain((*path, part, number), f"no permit names {shown(name)}{nearest(name, known)}")
 
 
 def _check_permit(permit: PermitEntry, path: Path, parts: Parts, complain: Complain) -> None:

@@ -32,6 +32,7 @@ _COMPARATORS: Final = {
 }
 _WRITTEN: Final = {"one_of": "in"}
 _ORDERS: Final = frozenset({Comparator.LESS, Comparator.AT_MOST, Comparator.MORE, Comparator.AT_LEAST})
+_EQUALITIES: Final = frozenset({Comparator.EQUAL, Comparator.NOT_EQUAL, Comparator.ONE_OF})
 _ORDERED: Final = frozenset({ColumnType.INTEGER, ColumnType.DECIMAL, ColumnType.DATE})
 
 Complain = Callable[[Path, str], None]
@@ -97,6 +98,8 @@ def check_condition(
     names: frozenset[str],
     columns: Mapping[str, ColumnEntry],
     complain: Complain,
+    *,
+    negated: bool = False,
 ) -> None:
     """Report what of a condition does not fit the columns.
 
@@ -105,11 +108,12 @@ def check_condition(
     match condition:
         case AnyEntry():
             for number, part in enumerate(condition.conditions):
-                check_condition(part, (*path, "any", number), names, columns, complain)
+                check_condition(part, (*path, "any", number), names, columns, complain, negated=negated)
         case NotEntry():
-            check_condition(condition.condition, (*path, "not"), names, columns, complain)
+            inner = (*path, "not")
+            check_condition(condition.condition, inner, names, columns, complain, negated=not negated)
         case ComparisonEntry():
-            _check_comparison(condition, path, names, columns, complain)
+            _check_comparison(condition, path, names, columns, complain, negated=negated)
 
 
 def _check_comparison(
@@ -118,6 +122,8 @@ def _check_comparison(
     names: frozenset[str],
     columns: Mapping[str, ColumnEntry],
     complain: Complain,
+    *,
+    negated: bool,
 ) -> None:
     compared = _compared(condition)
     if len(compared) != 1:
@@ -134,11 +140,41 @@ def _check_comparison(
         if _COMPARATORS[name] in _ORDERS and column.type not in _ORDERED:
             complain(at, f"a column of type {column.type} has no order that is the same on every engine")
             continue
+        leaves_out = negated != (_COMPARATORS[name] is Comparator.NOT_EQUAL)
         for number, given in _constants(condition, name):
-            try:
-                constant_of(given, column)
-            except ValueError as error:
-                complain(at if number is None else (*at, number), str(error))
+            if said := _constant_fault(given, column, _COMPARATORS[name], leaves_out=leaves_out):
+                complain(at if number is None else (*at, number), said)
+
+
+def _constant_fault(
+    given: object, column: ColumnEntry, comparator: Comparator, *, leaves_out: bool
+) -> str | None:
+    """Return what is wrong with one constant.
+
+    SECURITY: a misspelt text that a filter leaves out leaves out nothing, so it is held against a list.
+    """
+    try:
+        constant = constant_of(given, column)
+    except ValueError as error:
+        return str(error)
+    if comparator not in _EQUALITIES:
+        return None
+    if column.values is not None:
+        known = [str(value) for value in column.values]
+        if constant not in _listed(column):
+            return f"{shown(given)} is not in the column's list of values{nearest(str(given), known)}"
+    elif leaves_out and column.type is ColumnType.TEXT:
+        return "a filter that leaves out a text needs the column's public list, `values`: it may be misspelt"
+    return None
+
+
+def _listed(column: ColumnEntry) -> Iterator[Literal]:
+    """Yield the values of a column's list that are of its type."""
+    for given in column.values or ():
+        try:
+            yield constant_of(given, column)
+        except ValueError:
+            continue  # reported where the list stands
 
 
 def _compared(condition: ComparisonEntry) -> list[str]:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from gateway.terms.dataset import ColumnType, Personal
@@ -137,6 +138,7 @@ def folded(name: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[a-z0-9]+", apart.lower()))
 
 
+@lru_cache(maxsize=4096)
 def cue_of_name(name: str) -> Cue | None:
     """Return what a column's name alone says."""
     words = folded(name)

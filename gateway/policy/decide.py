@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.budget import NOTHING
 from gateway.errors import NotPermitted, StepUpRequired
 from gateway.policy.meet import all_of, meet
 from gateway.policy.meet_paths import meet_paths
 from gateway.policy.rules import Audience, ForbidRule, PermitRule, Rules
-from gateway.terms.caller import Caller
+from gateway.terms.caller import Assurance
 from gateway.terms.identifiers import ColumnName, RuleId
 from gateway.terms.loss import Loss, PicoDelta, PicoRho
 from gateway.terms.permit import Function, Permit, Reason, Refusal
@@ -30,22 +30,81 @@ from gateway.terms.treatment import Drop, Treatment
 
 CLOCK_AHEAD_MAX_S: Final = 60
 """An activation dated further in the future proves nothing (FAPI 2.0 Security Profile, 5.3.2.1)."""
+JUDGEMENTS_MAX: Final = 4096
+_DROP: Final = Drop()
+
+
+class Asker(Protocol):
+    """What a judgement reads of a caller; an empty text is not known."""
+
+    @property
+    def org_class(self) -> str: ...
+    @property
+    def agreement(self) -> str: ...
+    @property
+    def country(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def assurance(self) -> Assurance: ...
+    @property
+    def authenticated_at(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """Who wants to do what, and when."""
 
-    caller: Caller
+    caller: Asker
     action: Action
     now: datetime
 
 
-def decide(ask: Ask, rules: Rules) -> Permit | Refusal:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the rules say of a caller at any moment: a permit, and the activation it asks for."""
+
+    permit: Permit
+    assurance: Assurance
+    age_max_s: int | None
+
+
+class SeenJudgements:
+    """Judgements that were made before, so that a page after page of pulls is not judged anew each time.
+
+    SECURITY: what is kept is what no later moment can change: what one document, this very object, says
+    of all that a judgement reads of a caller but the activation. Whether the document is in force, and
+    the activation strong and fresh enough, is looked at for every request.
+
+    Owner of the state: the one thread that decides. At most ``JUDGEMENTS_MAX``, oldest out first.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, ...], tuple[Rules, Judged | Refusal]] = {}
+
+    def judged(self, ask: Ask, rules: Rules) -> Judged | Refusal:
+        """Return ``judged`` of the same."""
+        asker = ask.caller
+        name = (rules.dataset.id, ask.action, asker.org_class, asker.agreement, asker.country, asker.purpose)
+        seen = self._seen.pop(name, None)
+        if seen is None or seen[0] is not rules:
+            seen = (rules, judged(ask, rules))
+        self._seen[name] = seen
+        if len(self._seen) > JUDGEMENTS_MAX:
+            del self._seen[next(iter(self._seen))]
+        return seen[1]
+
+
+def decide(ask: Ask, rules: Rules, seen: SeenJudgements | None = None) -> Permit | Refusal:
     """Return leave to proceed, or the reason there is none."""
     if not rules.valid_from <= ask.now.astimezone(UTC).date() <= rules.valid_until:
         return Refusal(reason=Reason.DOCUMENT_NOT_VALID_NOW, rules=frozenset())
+    found = judged(ask, rules) if seen is None else seen.judged(ask, rules)
+    return found if isinstance(found, Refusal) else _assured(found, ask)
 
+
+def judged(ask: Ask, rules: Rules) -> Judged | Refusal:
+    """Return what the rules say of a caller, whenever and however well the caller is known."""
     forbids = [rule for rule in rules.forbids if _forbids(rule, ask)]
     if whole := [rule for rule in forbids if not rule.columns]:
         return Refusal(reason=Reason.RULE_FORBIDS, rules=_ids(whole))
@@ -57,10 +116,14 @@ def decide(ask: Ask, rules: Rules) -> Permit | Refusal:
     permit = _meeting(permits, forbids, ask.action, rules)
     if isinstance(permit, Refusal):
         return permit
-    return _assured(permit, permits, ask)
+    return Judged(
+        permit=permit,
+        assurance=max(rule.assurance for rule in permits),
+        age_max_s=min((rule.age_max_s for rule in permits if rule.age_max_s is not None), default=None),
+    )
 
 
-def require(ask: Ask, rules: Rules) -> Permit:
+def require(ask: Ask, rules: Rules, seen: SeenJudgements | None = None) -> Permit:
     """Return leave to proceed. Unlike ``decide``, ignoring its outcome is impossible.
 
     Raises:
@@ -68,7 +131,7 @@ def require(ask: Ask, rules: Rules) -> Permit:
         StepUpRequired: A stronger or fresher activation would be permitted.
 
     """
-    decision = decide(ask, rules)
+    decision = decide(ask, rules, seen)
     if isinstance(decision, Permit):
         return decision
     if decision.assurance_needed is not None:
@@ -100,7 +163,7 @@ def _forbids(rule: ForbidRule, ask: Ask) -> bool:
     return acts and named and _in(rule.audience, ask.caller, if_missing=True)
 
 
-def _in(audience: Audience, caller: Caller, *, if_missing: bool) -> bool:
+def _in(audience: Audience, caller: Asker, *, if_missing: bool) -> bool:
     return (
         _named(caller.org_class, audience.org_classes, if_missing=if_missing)
         and _named(caller.agreement, audience.agreements, if_missing=if_missing)
@@ -151,10 +214,10 @@ def _columns(permits: Sequence[PermitRule], rules: Rules) -> tuple[tuple[ColumnN
     """Return the columns that leave, in the document's order; one that a permit does not name is dropped."""
     treatments = [dict(rule.columns) for rule in permits]
     met = (
-        (column.name, reduce(meet, (named.get(column.name, Drop()) for named in treatments)))
+        (column.name, reduce(meet, [named.get(column.name, _DROP) for named in treatments]))
         for column in rules.dataset.columns
     )
-    return tuple((name, treatment) for name, treatment in met if treatment != Drop())
+    return tuple((name, treatment) for name, treatment in met if treatment != _DROP)
 
 
 def _smallest(losses: Sequence[Loss]) -> Loss:
@@ -164,19 +227,20 @@ def _smallest(losses: Sequence[Loss]) -> Loss:
     )
 
 
-def _assured(permit: Permit, permits: Sequence[PermitRule], ask: Ask) -> Permit | Refusal:
+def _assured(found: Judged, ask: Ask) -> Permit | Refusal:
     """Return the permit, if the caller's activation is strong and fresh enough for all of its rules."""
-    needed = max(rule.assurance for rule in permits)
-    age_max_s = min((rule.age_max_s for rule in permits if rule.age_max_s is not None), default=None)
-
-    def refusal(reason: Reason) -> Refusal:
-        return Refusal(reason=reason, rules=permit.rules, assurance_needed=needed, age_max_s=age_max_s)
-
-    if ask.caller.assurance < needed:
-        return refusal(Reason.ASSURANCE_TOO_LOW)
-    if age_max_s is not None and not _fresh(ask, age_max_s):
-        return refusal(Reason.ACTIVATION_TOO_OLD)
-    return permit
+    if ask.caller.assurance < found.assurance:
+        reason = Reason.ASSURANCE_TOO_LOW
+    elif found.age_max_s is not None and not _fresh(ask, found.age_max_s):
+        reason = Reason.ACTIVATION_TOO_OLD
+    else:
+        return found.permit
+    return Refusal(
+        reason=reason,
+        rules=found.permit.rules,
+        assurance_needed=found.assurance,
+        age_max_s=found.age_max_s,
+    )
 
 
 def _fresh(ask: Ask, age_max_s: int) -> bool:

@@ -30,7 +30,7 @@ from gateway.policy.fields import (
     Word,
 )
 from gateway.terms.caller import Assurance
-from gateway.terms.dataset import ColumnType, Personal, SourceFormat
+from gateway.terms.dataset import ColumnType, Importance, Personal, Sharing, SourceFormat
 from gateway.terms.permit import Function
 from gateway.terms.query import Action
 from gateway.terms.treatment import DatePrecision
@@ -97,9 +97,20 @@ class PublisherEntry(Entry):
 class ClassificationEntry(Entry):
     """How the law classes the data."""
 
-    sharing: Literal["open", "shared", "private"]
-    importance: Literal["none", "important", "core"]
+    sharing: Sharing = Field(strict=False)
+    importance: Importance = Field(strict=False)
     personal: Personal = Field(strict=False)
+
+
+class AcknowledgedEntry(Entry):
+    """Why the owner accepts a risk; without that, a document that has it does not load (``risks.py``)."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    each_row: Text | None = None
+    rows_and_statistics: Text | None = None
+    two_treatments: Text | None = None
+    linkable: Text | None = None
 
 
 class SourceEntry(Entry):
@@ -337,6 +348,7 @@ class Document(Entry):
     columns: dict[ColumnId, ColumnEntry] = Field(min_length=1, max_length=1000)
     purposes: dict[Word, WordsEntry] = Field(min_length=1)
     budgets: BudgetsEntry | None = None
+    acknowledged: AcknowledgedEntry | None = None
     permits: list[PermitEntry] = Field(default=[], max_length=1000)
     forbids: list[ForbidEntry] = Field(default=[], max_length=1000)
 

@@ -18,7 +18,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import MalformedRequest
 from gateway.policy.cues import Cue, Kind, cue_of, folded, proposed_treatment
-from gateway.policy.fields import DottedName, SourcePath, Word
+from gateway.policy.fields import (
+    DottedName,
+    ParameterName,
+    ParameterValue,
+    Pointer,
+    SourcePath,
+    SourceUrl,
+    UpstreamPathText,
+    Word,
+)
+from gateway.policy.upstream import address_fault
 from gateway.terms.dataset import ColumnType, Personal, SourceFormat
 from gateway.terms.source_facts import ColumnFacts, Shape, SourceFacts
 
@@ -44,6 +54,16 @@ class Proposal:
     """For a permit of rows."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """The one path of an HTTP API that a draft is about, as the operator named it."""
+
+    path: str
+    rows_pointer: str
+    parameters: tuple[tuple[str, str], ...]
+    internal: bool
+
+
 def dataset_id(stem: str) -> str:
     """Return a dataset's id made of a file's name."""
     return "-".join(folded(stem))[:ID_LENGTH_MAX].strip("-") or "dataset"
@@ -56,20 +76,51 @@ def require_names(*, id: str, path: str, publisher: str) -> None:  # noqa: A002
         MalformedRequest: One is not spelled as such a name may be; the sentence says how.
 
     """
-    wanted: tuple[tuple[TypeAdapter[str], str, str], ...] = (
-        (TypeAdapter(DottedName), id, "an id has lower-case letters, digits, `.` and `-`, 64 at most"),
-        (
-            TypeAdapter(SourcePath),
-            path,
-            "a source's path has letters, digits, `_`, `.` and `-` only: rename it",
-        ),
-        (TypeAdapter(Word), publisher or "none", "a publisher's name has lower-case letters, digits and `-`"),
+    _require(TypeAdapter(DottedName), id, "an id has lower-case letters, digits, `.` and `-`, 64 at most")
+    _require(
+        TypeAdapter(SourcePath), path, "a source's path has letters, digits, `_`, `.` and `-` only: rename it"
     )
-    for adapter, text, message in wanted:
-        try:
-            adapter.validate_python(text)
-        except ValidationError:
-            raise MalformedRequest(f"`{text}`: {message}") from None
+    _require(
+        TypeAdapter(Word), publisher or "none", "a publisher's name has lower-case letters, digits and `-`"
+    )
+
+
+def require_address(
+    origin: str, path: str, parameters: Sequence[tuple[str, str]], rows_pointer: str, *, internal: bool
+) -> None:
+    """Refuse an address that no document can hold.
+
+    Raises:
+        MalformedRequest: A part of it is not spelled, or does not lead, as a document's may.
+
+    """
+    _require(TypeAdapter(SourceUrl), origin, "an address is `https://host/path`, without a user")
+    if said := address_fault(origin, internal=internal):
+        raise MalformedRequest(f"`{origin}`: {said}" + ("" if internal else " (here: `--internal`)"))
+    _require(
+        TypeAdapter(UpstreamPathText),
+        path,
+        "a path has letters, digits, `_`, `.`, `-`, `~` and single slashes only",
+    )
+    for name, value in parameters:
+        _require(
+            TypeAdapter(ParameterName),
+            name,
+            "a parameter's name has letters, digits, `_`, `.`, `-` and `~` only",
+        )
+        _require(
+            TypeAdapter(ParameterValue), value, "a parameter's value is up to 200 visible ASCII characters"
+        )
+    if len(dict(parameters)) < len(parameters):
+        raise MalformedRequest("a parameter stands in the address twice")
+    _require(TypeAdapter(Pointer), rows_pointer, "a pointer is `/member/member`, in ASCII")
+
+
+def _require(kind: TypeAdapter[str], text: str, message: str) -> None:
+    try:
+        kind.validate_python(text)
+    except ValidationError:
+        raise MalformedRequest(f"`{text}`: {message}") from None
 
 
 def proposals(facts: SourceFacts) -> tuple[Proposal, ...]:
@@ -115,17 +166,25 @@ def _ids(names: Sequence[str]) -> list[str]:
     return ids
 
 
-def draft(facts: SourceFacts, *, id: str, path: str, publisher: str, today: date) -> str:  # noqa: A002
+def draft(
+    facts: SourceFacts,
+    *,
+    id: str,  # noqa: A002
+    path: str,
+    publisher: str,
+    today: date,
+    opening: Opening | None = None,
+) -> str:
     """Return the text of a draft; ``path`` is the source's, ``publisher`` may be empty."""
     columns = proposals(facts)
     lines = [
         *_head(id, publisher, columns, today),
-        *_source(facts, id, path),
-        *_unit(columns),
+        *(_source(facts, id, path) if opening is None else _interface(id, path, opening)),
+        *(_unit(columns) if opening is None else ()),
         "columns:",
         *(line for column in columns for line in _column(column, facts)),
         *_unread(facts),
-        *_rules(columns),
+        *(_rules(columns) if opening is None else _proxy_rules(columns, facts, opening)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -164,6 +223,15 @@ def _source(facts: SourceFacts, id: str, path: str) -> Iterator[str]:  # noqa: A
         yield f"  nulls: [{', '.join(map(_quoted, facts.nulls))}]  # cells that mean: no value"
 
 
+def _interface(id: str, url: str, opening: Opening) -> Iterator[str]:  # noqa: A002
+    yield "source:"
+    yield f"  url: {_quoted(url)}"
+    if opening.internal:
+        yield "  internal: true  # in the agency's own network: private addresses and plain http"
+    yield "  format: http"
+    yield f"  lineage: {_quoted(id)}  # all documents that show the same people's rows share one lineage"
+
+
 def _unit(columns: Sequence[Proposal]) -> Iterator[str]:
     yield ""
     yield "# Whom statistics protect; without it there are none. Fill in and uncomment one line. units_max is"
@@ -174,7 +242,8 @@ def _unit(columns: Sequence[Proposal]) -> Iterator[str]:
     if person is not None:
         most = "?" if person.facts.is_repeated else "1"
         yield f"# unit: {{column: {_quoted(person.id)}, rows_max: {most}, units_max: ?}}"
-    yield "# unit: {each_row: true, units_max: ?}  # only if each row is one person, and nobody has two"
+    yield "# unit: {each_row: true, units_max: ?}  # only if each row is one person, and nobody has two;"
+    yield '# acknowledged: {each_row: "?"}          # then the owner says here why it is so'
     yield ""
 
 
@@ -197,6 +266,8 @@ def _column(column: Proposal, facts: SourceFacts) -> Iterator[str]:
         yield f"    decimals: {column.facts.decimals}"
     yield f"    personal: {column.personal}"
     yield "    # meaning: {vi: ?, en: ?}"
+    if facts.format is SourceFormat.HTTP:
+        return  # statistics are for files
     if column.type in _NUMBERS:
         yield "    # bounds: [?, ?]  # fill in: public facts, never read off the data; needed for sum and avg"
     if not (column.cue and column.cue.identifies):
@@ -225,6 +296,38 @@ def _unread(facts: SourceFacts) -> Iterator[str]:
             yield f"  # {_quoted(column.name)} is stored as a type that the gateway never reads: left out"
 
 
+def _proxy_rules(columns: Sequence[Proposal], facts: SourceFacts, opening: Opening) -> Iterator[str]:
+    yield ""
+    yield "purposes:  # fill in, for example:"
+    yield "#   research: {vi: Nghiên cứu, en: Research}"
+    yield ""
+    yield "permits:  # fill in: who may do what; without one nobody may do anything. An example:"
+    yield "#   - id: research-proxy"
+    yield "#     to: {org_class: [research]}"
+    yield "#     purposes: [research]"
+    yield "#     may: [proxy]"
+    yield "#     assurance: {acr: aal2, max_age: 8h}"
+    yield "#     columns:"
+    yield from (f"#       {_quoted(column.id)}: {column.treatment}" for column in columns)
+    yield "#     paths:"
+    yield f"#       - path: {_quoted(opening.path)}"
+    yield f"#         rows: {_quoted(opening.rows_pointer)}"
+    yield "#         parameters:  # left out if there are none"
+    for name, value in opening.parameters:
+        yield f"#           {_quoted(name)}: {{is: fixed, value: {_quoted(value)}}}"
+    yield "#           # Fill in by the names that the API has for them; what is not written does not exist:"
+    yield "#           # ?: {is: size, at_most: 100}"
+    yield "#           # ?: {is: cursor, found_at: /?}  # or {is: page, at_most: ?}, {is: offset, at_most: ?}"
+    yield "#           # ?: {is: equals, column: ?}     # of a column that is kept"
+    yield "#           # Pseudonyms beside any of them need `acknowledged: {linkable: why}`: docs/proxy.md."
+    yield f"#     limits: {{rows: {_rows_of_a_page(facts.rows)}}}  # a reply with more rows is refused"
+
+
+def _rows_of_a_page(seen: int) -> int:
+    """Return a round number of rows that a page may have; the one that was seen has no more."""
+    return next((most for most in (1000, 10_000) if seen <= most), 100_000)
+
+
 def _rules(columns: Sequence[Proposal]) -> Iterator[str]:
     yield ""
     yield "purposes:  # fill in, for example:"
@@ -242,8 +345,8 @@ def _rules(columns: Sequence[Proposal]) -> Iterator[str]:
     yield f"#     columns: {{{', '.join(f'{_quoted(name)}: keep' for name in _counted(columns))}}}"
     yield "#     functions: [count, sum, avg]"
     yield '#     limits: {groups: 100, rho_per_query: "0.01"}'
-    yield "#   - id: research-rows"
-    yield "#     to: {org_class: [research]}"
+    yield "#   - id: relief-rows"
+    yield "#     to: {org_class: [relief]}"
     yield "#     purposes: [research]"
     yield "#     may: [extract]"
     yield "#     assurance: {acr: aal2, max_age: 8h}"

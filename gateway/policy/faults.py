@@ -7,18 +7,19 @@ are ours: pydantic's names and links mean nothing to the reader.
 import difflib
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.errors import Fault
-from gateway.policy.document import Document, schema
+from gateway.policy.document import Document
+from gateway.policy.entry import Entry
 from gateway.policy.fields import OURS
 from gateway.policy.read import MISSING, Path, Tree
 
 SHOWN_MAX: Final = 60
-_SCHEMA: Final = schema()
 
 _WANTED: Final = {
     "string_type": "a text is wanted; put it in quotes",
@@ -48,13 +49,13 @@ _GAPS: Final[Mapping[Path, str]] = {
 }
 
 
-def shape_faults(tree: Tree) -> tuple[tuple[Fault, ...], frozenset[Path]]:
+def shape_faults(tree: Tree, model: type[Entry] = Document) -> tuple[tuple[Fault, ...], frozenset[Path]]:
     """Return what does not fit the model, and the paths at which it does not."""
     try:
-        Document.model_validate(dict(tree.content))
+        model.model_validate(dict(tree.content))
     except ValidationError as error:
         found = [(_path(tree, details["loc"]), details) for details in error.errors(include_url=False)]
-        faults = tuple(_fault(tree, path, details) for path, details in found)
+        faults = tuple(_fault(tree, path, details, model) for path, details in found)
         return faults, frozenset(path for path, _ in found)
     return (), frozenset()
 
@@ -92,14 +93,14 @@ def _path(tree: Tree, location: tuple[int | str, ...]) -> Path:
     return path
 
 
-def _fault(tree: Tree, path: Path, details: ErrorDetails) -> Fault:
+def _fault(tree: Tree, path: Path, details: ErrorDetails, model: type[Entry]) -> Fault:
     last = details["loc"][-1]
     given: Any = details["input"]
     match details["type"]:
         case "missing":
             return tree.fault(path, f"`{last}` is missing", at_key=True)
         case "extra_forbidden":
-            message = f"unknown word {shown(last)}{nearest(str(last), _names_at(path[:-1]))}"
+            message = f"unknown word {shown(last)}{nearest(str(last), _names_at(path[:-1], model))}"
             return tree.fault(path, message, at_key=True)
         case "literal_error" | "enum":
             options = [
@@ -107,7 +108,7 @@ def _fault(tree: Tree, path: Path, details: ErrorDetails) -> Fault:
             ]
             return tree.fault(path, f"{shown(given)} is not known here{nearest(str(given), options)}")
         case kind if kind == OURS:
-            return tree.fault(path, details["msg"] + _nearest_form(given, path))
+            return tree.fault(path, details["msg"] + _nearest_form(given, path, model))
         case kind if kind in _WANTED:
             message = _WANTED[kind].format_map(details.get("ctx", {}))
             return tree.fault(path, message, at_key=last == "[key]")
@@ -115,30 +116,36 @@ def _fault(tree: Tree, path: Path, details: ErrorDetails) -> Fault:
             return tree.fault(path, details["msg"][:1].lower() + details["msg"][1:])
 
 
-def _nearest_form(given: object, path: Path) -> str:
+def _nearest_form(given: object, path: Path, model: type[Entry]) -> str:
     """Return a pointer to the form meant, where a mapping's only name is misspelled."""
     if isinstance(given, dict) and len(given) == 1:
         name = str(next(iter(given)))
-        if close := difflib.get_close_matches(name, _names_at(path), n=1):
+        if close := difflib.get_close_matches(name, _names_at(path, model), n=1):
             return f"; did you mean `{close[0]}`"
     return ""
 
 
-def _names_at(path: Path) -> frozenset[str]:
+@cache
+def _schema(model: type[Entry]) -> Mapping[str, Any]:
+    return model.model_json_schema(by_alias=True)
+
+
+def _names_at(path: Path, model: type[Entry]) -> frozenset[str]:
     """Return the names that the model knows in the mapping at ``path``."""
-    schemas = _expanded(_SCHEMA)
+    whole = _schema(model)
+    schemas = _expanded(whole, whole)
     for step in path:
         inner = [each["items"] for each in schemas if "items" in each] if isinstance(step, int) else []
         for each in schemas if isinstance(step, str) else []:
             named = each.get("properties", {}).get(step)
             inner += [named] if named else list(each.get("patternProperties", {}).values())
-        schemas = [leaf for each in inner for leaf in _expanded(each)]
+        schemas = [leaf for each in inner for leaf in _expanded(each, whole)]
     return frozenset(name for each in schemas for name in each.get("properties", {}))
 
 
-def _expanded(node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _expanded(node: Mapping[str, Any], whole: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the schemas that a node may stand for: itself, or what it refers to and chooses from."""
     if reference := node.get("$ref"):
-        return _expanded(_SCHEMA["$defs"][str(reference).rsplit("/", 1)[-1]])
+        return _expanded(whole["$defs"][str(reference).rsplit("/", 1)[-1]], whole)
     choices = node.get("oneOf") or node.get("anyOf")
-    return [leaf for each in choices for leaf in _expanded(each)] if choices else [node]
+    return [leaf for each in choices for leaf in _expanded(each, whole)] if choices else [node]

@@ -8,15 +8,17 @@ It reads no file and no clock: whether the document is in force is ``decide``'s 
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, TypeVar
 
 from gateway.errors import Fault, RulesInvalid
 from gateway.policy.build import rules_of
 from gateway.policy.check_data import Parts, check_data
 from gateway.policy.check_rules import check_rules
+from gateway.policy.conditions import Complain
 from gateway.policy.document import (
     BudgetsEntry,
+    ClassificationEntry,
     ColumnEntry,
     Document,
     ForbidEntry,
@@ -28,6 +30,7 @@ from gateway.policy.document import (
 from gateway.policy.entry import Entry
 from gateway.policy.faults import gap_named, shape_faults
 from gateway.policy.read import Path, Tree, read
+from gateway.policy.risks import risks
 from gateway.policy.rules import Rules
 
 FAULTS_MAX: Final = 200
@@ -36,11 +39,13 @@ FAULTS_MAX: Final = 200
 _E = TypeVar("_E", bound=Entry)
 
 
-def load_rules(text: bytes, *, file: str, agreements: Collection[str] | None = None) -> Rules:
+def load_rules(
+    text: bytes, *, file: str, agreements: Collection[str] | None = None, after: Rules | None = None
+) -> Rules:
     """Return the rules that a document states.
 
     ``file`` is the name that faults show. ``agreements`` are the ones that exist, where they are known:
-    then a rule for any other is a fault too.
+    then a rule for any other is a fault too. ``after`` is the active revision that it is to follow.
 
     Raises:
         RulesInvalid: Anything in the document is not as it must be; ``faults`` has all of it.
@@ -58,12 +63,30 @@ def load_rules(text: bytes, *, file: str, agreements: Collection[str] | None = N
     parts = parts_of(tree, broken, agreements)
     check_data(parts, complain)
     check_rules(parts, complain)
+    if after is not None:
+        _check_succession(parts, tree, after, complain)
     if faults := _in_order(unreadable, (*shape, *fitting)):
         raise RulesInvalid(faults)
-    return rules_of(Document.model_validate(dict(tree.content)), hashlib.sha256(text).hexdigest())
+    rules = rules_of(Document.model_validate(dict(tree.content)), hashlib.sha256(text).hexdigest())
+    if found := [tree.fault(path, message) for path, message in risks(rules)]:
+        raise RulesInvalid(_in_order((), found))
+    return rules
 
 
-def _in_order(unreadable: tuple[Fault, ...], others: tuple[Fault, ...]) -> tuple[Fault, ...]:
+def _check_succession(parts: Parts, tree: Tree, after: Rules, complain: Complain) -> None:
+    """Refuse what cannot follow the active revision.
+
+    SECURITY: revisions go up by one, so that no older document comes back and none goes by unseen; and
+    the lineage stays, for under another name it would have its whole privacy budget once more.
+    """
+    active, lineage = after.dataset.revision, after.dataset.source.lineage
+    if tree.content.get("revision") != active + 1:
+        complain(("revision",), f"revision {active} is active: what differs from it is revision {active + 1}")
+    if parts.source and parts.source.lineage != lineage:
+        complain(("source", "lineage"), f"the lineage is `{lineage}` and stays so: budgets belong to it")
+
+
+def _in_order(unreadable: tuple[Fault, ...], others: Iterable[Fault]) -> tuple[Fault, ...]:
     """Return the faults in the order of the text, each once; what cannot be read is not judged further."""
     places = {(fault.line, fault.column) for fault in unreadable}
     more = [fault for fault in others if (fault.line, fault.column) not in places]
@@ -102,6 +125,7 @@ def parts_of(tree: Tree, broken: frozenset[Path], agreements: Collection[str] | 
         purposes=frozenset(map(str, section("purposes"))),
         agreements=agreements,
         valid=single(ValidEntry, "valid"),
+        classification=single(ClassificationEntry, "classification"),
         source=single(SourceEntry, "source"),
         unit=single(UnitEntry, "unit"),
         budgets=single(BudgetsEntry, "budgets"),

@@ -72,7 +72,7 @@ def all_of(filters: Iterable[Predicate]) -> Predicate:
     parts: set[Predicate] = set()
     for condition in filters:
         parts |= set(_conjuncts(condition))
-    return AllOf(tuple(sorted(parts, key=repr)))
+    return AllOf(tuple(sorted(parts, key=repr) if len(parts) > 1 else parts))
 
 
 def _conjuncts(condition: Predicate) -> Iterable[Predicate]:

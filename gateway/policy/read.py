@@ -5,7 +5,8 @@ two readers could understand differently: duplicate keys, anchors, aliases, tags
 invisible characters, empty values, numbers in disguise, keys that are not text. Whatever can be
 reported together is. Source: YAML 1.2.2 sections 10.3 (core schema) and 6.8 to 6.9.
 
-It does not know what a rule is: ``document.py`` does.
+Of the parser (libyaml) only the events are used: what a scalar means is decided here. It does not know
+what a rule is: ``document.py`` does.
 """
 
 import re
@@ -15,18 +16,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
+import yaml
+from yaml import (
     AliasEvent,
     DocumentStartEvent,
     Event,
+    MappingEndEvent,
     MappingStartEvent,
+    MarkedYAMLError,
     NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
     SequenceStartEvent,
     StreamEndEvent,
+    YAMLError,
 )
 
 from gateway.errors import Fault, RulesInvalid
@@ -41,8 +44,10 @@ BYTES_MAX: Final = 1024 * 1024
 LEVELS_MAX: Final = 20
 DIGITS_MAX: Final = 30
 MISSING: Final = "a value is missing; write one or take the name away"
+GAP: Final = "nothing stands between the last comma and this bracket"
 CHARACTER_FAULTS_MAX: Final = 20
 
+_COMMENT = re.compile(r"#[^\n]*")
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]{1,2})?")
 _DISGUISED = re.compile(r"[-+]?0[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -78,7 +83,8 @@ def read(text: bytes, *, file: str) -> tuple[Tree, tuple[Fault, ...]]:
         RulesInvalid: The bytes are not one readable YAML mapping, so that there is no tree.
 
     """
-    builder = _Builder(file, YAML(typ="safe", pure=True).parse(_characters(text, file)))
+    characters = _characters(text, file)
+    builder = _Builder(file, characters, yaml.parse(characters, Loader=yaml.CSafeLoader))
     try:
         content = builder.document()
     except MarkedYAMLError as error:
@@ -108,6 +114,8 @@ def _characters(text: bytes, file: str) -> str:
 
 
 def _unseen(characters: str, file: str) -> Iterator[Fault]:
+    if all(line.isprintable() for line in characters.split("\n")):
+        return  # the usual case, and quick; what follows is exact
     reported = 0
     for at, character in enumerate(characters):
         if character == "\n" or unicodedata.category(character) not in _UNSEEN:
@@ -135,9 +143,10 @@ def _place_of(before: str) -> Place:
 class _Builder:
     """Turns parse events into plain values. Owner of its state: one call of ``read``."""
 
-    def __init__(self, file: str, events: Iterator[Event]) -> None:
+    def __init__(self, file: str, characters: str, events: Iterator[Event]) -> None:
         self.file = file
-        self.events = events
+        self.characters = characters
+        self.events = self._without_gaps(events)
         self.faults: list[Fault] = []
         self.keys: dict[Path, Place] = {}
         self.values: dict[Path, Place] = {}
@@ -159,6 +168,17 @@ class _Builder:
             raise RulesInvalid((self._at(after, "a second document: one file holds one document"),))
         assert isinstance(content, dict)  # noqa: S101 - it began with MappingStartEvent
         return content
+
+    def _without_gaps(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Pass events on, and note a comma before a closing bracket: YAML drops what may be missing there."""
+        end = 0
+        for event in events:
+            if isinstance(event, SequenceEndEvent | MappingEndEvent):
+                gap = _COMMENT.sub("", self.characters[end : event.start_mark.index])
+                if "," in gap:
+                    self.faults.append(self._at(event, GAP))
+            end = event.end_mark.index
+            yield event
 
     def _at(self, event: Event, message: str) -> Fault:
         return Fault(self.file, *_start(event), message)

@@ -6,9 +6,10 @@ ladder. Nothing in here is checked again. It holds data and decides nothing.
 
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 
 from gateway.terms.caller import Assurance
-from gateway.terms.dataset import Column, Dataset, Title
+from gateway.terms.dataset import Column, Dataset, Importance, Personal, Sharing, Title
 from gateway.terms.identifiers import AgreementId, ColumnName, DatasetId, OrgId, PurposeId, RuleId
 from gateway.terms.loss import Caps, Loss
 from gateway.terms.permit import Function
@@ -16,6 +17,19 @@ from gateway.terms.predicate import Predicate
 from gateway.terms.query import Action
 from gateway.terms.treatment import Treatment
 from gateway.terms.upstream import UpstreamPath
+
+
+class Risk(StrEnum):
+    """What a document may hold only if its owner acknowledges it; the words of ``acknowledged``."""
+
+    EACH_ROW = "each_row"
+    """Each row is taken for one person; whoever has two is protected half as well."""
+    ROWS_AND_STATISTICS = "rows_and_statistics"
+    """One organisation may get both: rows it knows can be subtracted from a statistic."""
+    TWO_TREATMENTS = "two_treatments"
+    """One organisation may get one column in two forms, and see which belong together."""
+    LINKABLE = "linkable"
+    """Two organisations may line up the pseudonyms that an upstream's pages show them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +86,9 @@ class Offer:
     publisher: OrgId
     publisher_name: Title
     steward: str
-    sharing: str
-    importance: str
-    personal: str
+    sharing: Sharing
+    importance: Importance
+    personal: Personal
     valid_from: date
     valid_until: date
     purposes: tuple[tuple[PurposeId, Title], ...]
@@ -95,6 +109,7 @@ class Rules:
     """None where no permit aggregates."""
     permits: tuple[PermitRule, ...]
     forbids: tuple[ForbidRule, ...]
+    acknowledged: frozenset[Risk] = frozenset()
 
     @property
     def purposes(self) -> frozenset[PurposeId]:

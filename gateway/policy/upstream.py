@@ -1,11 +1,12 @@
 """What must fit together where a source is an HTTP interface: its address, and the paths a permit opens.
 
 Order and equality are for columns that the same permit keeps: on any other, an upstream's parameter
-would be an oracle for what a mask hides. So such a document does not load.
+would be an oracle for what a mask hides. So such a document does not load. Pseudonyms and parameters
+that a firm sets go together only where the owner acknowledges it (docs/decisions/0007).
 """
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,9 +24,11 @@ from gateway.policy.document_paths import (
 )
 from gateway.policy.faults import nearest, shown
 from gateway.policy.read import Path
+from gateway.policy.rules import PermitRule
 from gateway.terms.dataset import SourceFormat
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.query import Action
+from gateway.terms.treatment import Tokenise
 from gateway.terms.upstream import Binding, Cursor, Equals, Fixed, Order, Position, Size, UpstreamPath
 
 PORT_MAX: Final = 65535
@@ -117,6 +120,26 @@ def _check_kept(
             path,
             f"{shown(name)} is not kept as it is: a parameter on it would tell what the treatment hides",
         )
+
+
+def linkable(permits: tuple[PermitRule, ...]) -> Iterator[tuple[Path, str]]:
+    """Yield the permits under which two firms could line up their pseudonyms (promise P8).
+
+    Which rows are on a page is the upstream's. Whoever cuts its list in small steps, by size, page, order
+    or value, learns each row's place in it, and that place is the same for every firm.
+    """
+    for number, permit in enumerate(permits):
+        tokenised = [name for name, treatment in permit.columns if isinstance(treatment, Tokenise)]
+        settable = [
+            name
+            for opened in permit.paths
+            for name, binding in opened.parameters
+            if not isinstance(binding, Fixed)
+        ]
+        if tokenised and settable:
+            said = f"two firms that set {shown(settable[0])} alike could line up the pseudonyms of "
+            said += f"{shown(tokenised[0])}, row by row: bind fixed parameters only, or tokenise nothing"
+            yield ("permits", number, "paths"), said
 
 
 def paths_of(entries: list[PathEntry] | None) -> tuple[UpstreamPath, ...]:

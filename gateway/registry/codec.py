@@ -16,9 +16,15 @@ from gateway.registry.records import (
     Activation,
     Agreement,
     Client,
+    Freeze,
+    Freezable,
+    InstallationKey,
     Operator,
     Organisation,
+    Passkey,
     Record,
+    RecoveryCodes,
+    Revocation,
     State,
     frozen_keys,
 )
@@ -33,7 +39,17 @@ def change_of(record: Record) -> Change:
     """Return the change that puts a record, new or instead of the one with its id."""
     kind = type(record).__name__.lower()
     text = json.dumps(_document(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return Change(kind=kind, id=record.id, document=text.encode("utf-8"))
+    return Change(kind=kind, id=record.id, document=text.encode("utf-8"), subject=_person_of(record))
+
+
+def _person_of(record: Record) -> str | None:
+    match record:
+        case Operator(id=person) | Activation(operator=person) | Passkey(operator=person):
+            return person
+        case RecoveryCodes(id=person):
+            return person
+        case _:
+            return None
 
 
 def record_of(change: Change) -> Record:
@@ -93,6 +109,33 @@ def _document(record: Record) -> Document:
                 "authenticated_at": record.authenticated_at.isoformat(),
                 "until": record.until.isoformat(),
             }
+        case Freeze():
+            special = {
+                "what": record.what.value,
+                "target": record.target,
+                "frozen_at": record.frozen_at.isoformat(),
+                "overseers": list(record.overseers),
+                "lifted_by": list(record.lifted_by),
+            }
+        case InstallationKey():
+            special = {"kind": record.kind, "works_from": record.works_from.isoformat()}
+        case Revocation():
+            special = {
+                "client": record.client,
+                "revoked_at": record.revoked_at.isoformat(),
+                "until": record.until.isoformat(),
+            }
+        case Passkey():
+            special = {
+                "operator": record.operator,
+                "credential": jose.base64url(record.credential),
+                "public_key": jose.base64url(record.public_key),
+                "count": str(record.count),
+                "synced": str(record.synced),
+                "added_at": record.added_at.isoformat(),
+            }
+        case RecoveryCodes():
+            special = {"hashes": list(record.hashes), "made_at": record.made_at.isoformat()}
         case _:
             assert_never(record)
     return {"id": record.id, "state": record.state.value, **special}
@@ -161,6 +204,59 @@ def _activation(document: Document) -> Activation:
     )
 
 
+def _freeze(document: Document) -> Freeze:
+    return Freeze(
+        id=_text(document, "id"),
+        what=Freezable(_text(document, "what")),
+        target=_text(document, "target"),
+        frozen_at=_moment(document, "frozen_at"),
+        overseers=tuple(OperatorId(each) for each in _texts(document, "overseers")),
+        lifted_by=tuple(OperatorId(each) for each in _texts(document, "lifted_by")),
+        state=State(_text(document, "state")),
+    )
+
+
+def _installation_key(document: Document) -> InstallationKey:
+    return InstallationKey(
+        id=_text(document, "id"),
+        kind=_text(document, "kind"),
+        works_from=_moment(document, "works_from"),
+        state=State(_text(document, "state")),
+    )
+
+
+def _revocation(document: Document) -> Revocation:
+    return Revocation(
+        id=_text(document, "id"),
+        client=ClientId(_text(document, "client")),
+        revoked_at=_moment(document, "revoked_at"),
+        until=_moment(document, "until"),
+        state=State(_text(document, "state")),
+    )
+
+
+def _passkey(document: Document) -> Passkey:
+    return Passkey(
+        id=_text(document, "id"),
+        operator=OperatorId(_text(document, "operator")),
+        credential=jose.base64url_decoded(_text(document, "credential")),
+        public_key=jose.base64url_decoded(_text(document, "public_key")),
+        count=int(_text(document, "count")),
+        synced=_text(document, "synced") == str(True),
+        added_at=_moment(document, "added_at"),
+        state=State(_text(document, "state")),
+    )
+
+
+def _recovery_codes(document: Document) -> RecoveryCodes:
+    return RecoveryCodes(
+        id=OperatorId(_text(document, "id")),
+        hashes=_texts(document, "hashes"),
+        made_at=_moment(document, "made_at"),
+        state=State(_text(document, "state")),
+    )
+
+
 _READERS: Final[Mapping[str, Callable[[Document], Record]]] = MappingProxyType(
     {
         "organisation": _organisation,
@@ -168,6 +264,11 @@ _READERS: Final[Mapping[str, Callable[[Document], Record]]] = MappingProxyType(
         "client": _client,
         "operator": _operator,
         "activation": _activation,
+        "revocation": _revocation,
+        "freeze": _freeze,
+        "installationkey": _installation_key,
+        "passkey": _passkey,
+        "recoverycodes": _recovery_codes,
     }
 )
 

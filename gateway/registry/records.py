@@ -7,6 +7,7 @@ are aware and in UTC.
 A record does not say whether anything may be done: ``registry.standing`` judges the whole chain.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,8 +19,11 @@ from gateway.terms.dataset import Title
 from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId, Thumbprint
 
 KEYS_MAX = 2
+LIFTERS = 2
+"""People who must say so before something is unfrozen."""
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._@#-]{0,99}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
+_TARGET = re.compile(r"[A-Za-z0-9._@#-]{0,128}")
 
 FrozenJwk = tuple[tuple[str, str], ...]
 """The required members of a public key in the order of their names."""
@@ -145,7 +149,156 @@ class Activation:
             raise ValueError("moments are in UTC")
 
 
-Record = Organisation | Agreement | Client | Operator | Activation
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation:
+    """A token that counts no more, whoever shows it."""
+
+    id: str
+    """``revocation_id`` of the token."""
+    client: ClientId
+    """The client the token was issued to."""
+    revoked_at: datetime
+    until: datetime
+    """Long after the token's end; from then on this may be forgotten."""
+    state: State
+
+    def __post_init__(self) -> None:
+        _require_ids(self.id, self.client)
+        if self.revoked_at.tzinfo is not UTC or self.until.tzinfo is not UTC:
+            raise ValueError("moments are in UTC")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passkey:
+    """A WebAuthn credential by which one operator signs in."""
+
+    id: str
+    """``passkey_id`` of the credential."""
+    operator: OperatorId
+    credential: bytes = field(repr=False)
+    """What the authenticator calls it."""
+    public_key: bytes = field(repr=False)
+    """As COSE_Key (RFC 9052)."""
+    count: int
+    """Signatures as last told by the authenticator; 0 where it does not count."""
+    synced: bool
+    """It may be copied to other devices (flag BE): counted as software key, not as hardware key."""
+    added_at: datetime
+    state: State
+
+    def __post_init__(self) -> None:
+        _require_ids(self.id, self.operator)
+        if self.id != passkey_id(self.credential):
+            raise ValueError("a passkey is named by its credential")
+        if self.count < 0 or self.added_at.tzinfo is not UTC:
+            raise ValueError("a count is not negative, a moment is in UTC")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryCodes:
+    """What is left of one operator's recovery codes."""
+
+    id: OperatorId
+    hashes: tuple[str, ...] = field(repr=False)
+    """Of the unused ones, sorted; ``identity.recovery`` makes them."""
+    made_at: datetime
+    state: State
+
+    def __post_init__(self) -> None:
+        _require_ids(self.id, *self.hashes)
+        if self.hashes != tuple(sorted(set(self.hashes))) or self.made_at.tzinfo is not UTC:
+            raise ValueError("hashes are sorted and different, a moment is in UTC")
+
+
+class Freezable(StrEnum):
+    """What can be stopped at once. Values are public and permanent."""
+
+    TOKEN = "token"  # noqa: S105  a word for the thing
+    CLIENT = "client"
+    ORGANISATION = "organisation"
+    AGREEMENT = "agreement"
+    OPERATOR = "operator"
+    KEY = "key"
+    """A client's registered key, or the key that its proofs are made with."""
+    DATASET = "dataset"
+    EVERYTHING = "everything"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """Something that one person stopped; while it is active, it counts for nothing."""
+
+    id: str
+    """``freeze_id`` of the rest: a thing is frozen or not, never twice."""
+    what: Freezable
+    target: str
+    """Its id; of a token ``revocation_id``, of a key its thumbprint; empty for everything."""
+    frozen_at: datetime
+    overseers: tuple[OperatorId, ...]
+    """The people who may lift it, as they were at that moment; empty where there were not two."""
+    lifted_by: tuple[OperatorId, ...]
+    """Who has said that it may end; the second one ends it."""
+    state: State
+
+    def __post_init__(self) -> None:
+        if self.id != freeze_id(self.what, self.target):
+            raise ValueError("a freeze is named by what it stops")
+        if (self.what is Freezable.EVERYTHING) != (not self.target) or _TARGET.fullmatch(self.target) is None:
+            raise ValueError("a freeze of everything names nothing, and every other one thing")
+        _require_ids(*self.overseers, *self.lifted_by)
+        if self.frozen_at.tzinfo is not UTC:
+            raise ValueError("moments are in UTC")
+        if len(set(self.lifted_by)) != len(self.lifted_by) or len(self.lifted_by) > LIFTERS:
+            raise ValueError(f"a freeze is lifted by {LIFTERS} different people")
+        if (len(self.lifted_by) == LIFTERS) != (self.state is State.ENDED):
+            raise ValueError(f"a freeze ends when {LIFTERS} people say so, and then only")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationKey:
+    """That the installation has another key of its own; the key itself is in the home's folder."""
+
+    id: str
+    """The key's public name."""
+    kind: str
+    """``tokens`` or ``sealing``."""
+    works_from: datetime
+    state: State
+    """``ended``: it counts no more, nor does what it signed."""
+
+    def __post_init__(self) -> None:
+        _require_ids(self.id, self.kind)
+        if self.works_from.tzinfo is not UTC:
+            raise ValueError("moments are in UTC")
+
+
+Record = (
+    Organisation
+    | Agreement
+    | Client
+    | Operator
+    | Activation
+    | Revocation
+    | Passkey
+    | RecoveryCodes
+    | Freeze
+    | InstallationKey
+)
+
+
+def freeze_id(what: Freezable, target: str) -> str:
+    """Return the name of a freeze, which says what it stops."""
+    return f"{what}.{target}" if target else what.value
+
+
+def passkey_id(credential: bytes) -> str:
+    """Return the name of a passkey's record: credential ids are longer than ids may be."""
+    return hashlib.sha256(credential).hexdigest()
+
+
+def revocation_id(client: ClientId, token_id: str) -> str:
+    """Return the name under which a token of a client is revoked; it does not show the token's."""
+    return jose.base64url(hashlib.sha256(f"revoked|{client}|{token_id}".encode()).digest())
 
 
 def frozen_keys(jwks: Iterable[Mapping[str, object]]) -> tuple[FrozenJwk, ...]:

@@ -16,7 +16,22 @@ from typing import TypeVar
 
 from gateway.errors import NotAuthenticated
 from gateway.registry.codec import record_of
-from gateway.registry.records import Activation, Agreement, Client, Operator, Organisation, State
+from gateway.registry.records import (
+    Activation,
+    Agreement,
+    Client,
+    Freezable,
+    Freeze,
+    InstallationKey,
+    Operator,
+    Organisation,
+    Passkey,
+    RecoveryCodes,
+    Revocation,
+    State,
+    freeze_id,
+    revocation_id,
+)
 from gateway.terms.entry import Change
 from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId, Thumbprint
 
@@ -37,6 +52,12 @@ class Registry:
     clients: Mapping[ClientId, Client] = field(default_factory=_empty)
     operators: Mapping[OperatorId, Operator] = field(default_factory=_empty)
     activations: Mapping[str, Activation] = field(default_factory=_empty)
+    revocations: Mapping[str, Revocation] = field(default_factory=_empty)
+    """Of tokens that had not expired when the newest of them was revoked."""
+    freezes: Mapping[str, Freeze] = field(default_factory=_empty)
+    installation_keys: Mapping[str, InstallationKey] = field(default_factory=_empty)
+    passkeys: Mapping[str, Passkey] = field(default_factory=_empty)
+    recovery_codes: Mapping[OperatorId, RecoveryCodes] = field(default_factory=_empty)
 
     @classmethod
     def of(cls, changes: Iterable[Change]) -> "Registry":
@@ -50,7 +71,13 @@ class Registry:
         for change in changes:
             kinds.setdefault(change.kind, {})[change.id] = record_of(change)
         named = {_PLURALS[kind]: MappingProxyType(records) for kind, records in kinds.items()}
-        return replace(cls(), **named)  # type: ignore[arg-type]  # record_of ties kind to type
+        registry = replace(cls(), **named)  # type: ignore[arg-type]  # record_of ties kind to type
+        return replace(registry, revocations=_still_needed(registry.revocations))
+
+    def is_frozen(self, what: Freezable, target: str = "") -> bool:
+        """Return whether somebody stopped this; a freeze of everything is asked for by itself."""
+        freeze = self.freezes.get(freeze_id(what, target))
+        return freeze is not None and freeze.state is not State.ENDED
 
     def has(self, change: Change) -> bool:
         """Return whether there is a record of that kind and id already."""
@@ -75,6 +102,17 @@ class Registry:
                 return replace(self, operators=_put(self.operators, operator.id, operator))
             case Activation() as activation:
                 return replace(self, activations=_put(self.activations, activation.id, activation))
+            case Freeze() as freeze:
+                return replace(self, freezes=_put(self.freezes, freeze.id, freeze))
+            case InstallationKey() as key:
+                return replace(self, installation_keys=_put(self.installation_keys, key.id, key))
+            case Revocation() as revocation:
+                known = _put(self.revocations, revocation.id, revocation)
+                return replace(self, revocations=_still_needed(known))
+            case Passkey() as passkey:
+                return replace(self, passkeys=_put(self.passkeys, passkey.id, passkey))
+            case RecoveryCodes() as codes:
+                return replace(self, recovery_codes=_put(self.recovery_codes, codes.id, codes))
 
 
 _PLURALS = {
@@ -83,11 +121,24 @@ _PLURALS = {
     "client": "clients",
     "operator": "operators",
     "activation": "activations",
+    "revocation": "revocations",
+    "freeze": "freezes",
+    "installationkey": "installation_keys",
+    "passkey": "passkeys",
+    "recoverycodes": "recovery_codes",
 }
 
 
 def _put(records: Mapping[_Id, _Record], id_: _Id, record: _Record) -> Mapping[_Id, _Record]:
     return MappingProxyType({**records, id_: record})
+
+
+def _still_needed(revocations: Mapping[str, Revocation]) -> Mapping[str, Revocation]:
+    """Return those of tokens that had not expired at the newest revocation; whatever order they came in."""
+    newest = max((each.revoked_at for each in revocations.values()), default=None)
+    if newest is None:
+        return revocations
+    return MappingProxyType({name: each for name, each in revocations.items() if each.until > newest})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +159,17 @@ def standing(
     *,
     agreement: AgreementId | None = None,
     operator: OperatorId | None = None,
+    vouched: OperatorId | None = None,
+    token_id: str | None = None,
 ) -> Standing:
     """Return the records behind a client acting for a purpose with one of its keys.
 
     The rest is for tokens already issued, and comes from their claims. ``agreement`` must still be
     the client's, so that moving a client stops what it got under the old one. With ``operator`` a
     live activation by that person is demanded as well, so that ending it, or suspending the person,
-    stops the tokens made from it.
+    stops the tokens made from it. ``vouched`` is a person whose sign-in another issuer tells of: no
+    activation is demanded, but an active operator of the client's organisation. A ``token_id`` must
+    not be revoked.
 
     Raises:
         NotAuthenticated: A link of the chain is missing or not in force; ``cause`` names the first.
@@ -139,11 +194,42 @@ def standing(
         raise NotAuthenticated(cause="purpose-not-bound-to-client")
     if key not in machine.thumbprints:
         raise NotAuthenticated(cause="key-not-bound-to-client")
+    for what, target in (
+        (Freezable.CLIENT, machine.id),
+        (Freezable.ORGANISATION, organisation.id),
+        (Freezable.AGREEMENT, contract.id),
+        (Freezable.KEY, key),
+    ):
+        if registry.is_frozen(what, target):
+            raise NotAuthenticated(cause=f"{what}-frozen")
+    _check_issued(registry, machine, purpose, key, now, operator=operator, vouched=vouched, token_id=token_id)
+    return Standing(organisation, contract, machine)
+
+
+def _check_issued(
+    registry: Registry,
+    machine: Client,
+    purpose: PurposeId,
+    key: Thumbprint,
+    now: datetime,
+    *,
+    operator: OperatorId | None,
+    vouched: OperatorId | None,
+    token_id: str | None,
+) -> None:
+    """Refuse a token that was issued rightly and counts no more."""
     if operator is not None and not any(
         activation.operator == operator for activation in _live(registry, machine, purpose, key, now)
     ):
         raise NotAuthenticated(cause="activation-not-active")
-    return Standing(organisation, contract, machine)
+    if vouched is not None and not _may_activate(registry, vouched, machine):
+        raise NotAuthenticated(cause="operator-not-active")
+    if token_id is not None:
+        name = revocation_id(machine.id, token_id)
+        if name in registry.revocations:
+            raise NotAuthenticated(cause="token-revoked")
+        if registry.is_frozen(Freezable.TOKEN, name):
+            raise NotAuthenticated(cause="token-frozen")
 
 
 def activation_for(
@@ -172,9 +258,15 @@ def _live(
         and activation.key == key
         and activation.state is State.ACTIVE
         and activation.authenticated_at <= now < activation.until
-        and _may_activate(registry.operators.get(activation.operator), client)
+        and _may_activate(registry, activation.operator, client)
     ]
 
 
-def _may_activate(operator: Operator | None, client: Client) -> bool:
-    return operator is not None and operator.state is State.ACTIVE and operator.org == client.org
+def _may_activate(registry: Registry, name: OperatorId, client: Client) -> bool:
+    operator = registry.operators.get(name)
+    return (
+        operator is not None
+        and operator.state is State.ACTIVE
+        and operator.org == client.org
+        and not registry.is_frozen(Freezable.OPERATOR, name)
+    )

@@ -24,7 +24,7 @@ from gateway.registry.codec import change_of
 from gateway.registry.records import Activation, Operator, State
 from gateway.registry.registry import Registry, Standing, standing
 from gateway.services import devices
-from gateway.services.enrolment import Event
+from gateway.services.asking import Event
 from gateway.services.forms import Form, form_of, private_of
 from gateway.services.ports import EnrolmentPorts
 from gateway.services.registration import totp_seal_purpose

@@ -18,7 +18,7 @@ from gateway.errors import (
     ProofNonceRequired,
     ProofRefused,
 )
-from gateway.terms.entry import EntryKind, Fact
+from gateway.terms.entry import Change, EntryKind, Fact
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
 
@@ -93,6 +93,7 @@ def oauth_reply(
     nonce: str,
     status: int = 200,
     kind: EntryKind = EntryKind.SINGLE,
+    changes: tuple[Change, ...] = (),
 ) -> Reply:
     """Return an answer of an OAuth endpoint; each carries the nonce for the next proof."""
     return Reply(
@@ -103,6 +104,7 @@ def oauth_reply(
         kind=kind,
         facts=facts,
         private=private,
+        changes=changes,
     )
 
 

@@ -15,14 +15,19 @@ def authorization_server_metadata(*, origin: str, issuer: str) -> dict[str, obje
         "issuer": issuer,
         "token_endpoint": f"{origin}/oauth/token",
         "device_authorization_endpoint": f"{origin}/oauth/device_authorization",
+        "revocation_endpoint": f"{origin}/oauth/revoke",
+        "introspection_endpoint": f"{origin}/oauth/introspect",
         "jwks_uri": f"{origin}/oauth/jwks",
         "response_types_supported": [],  # required by RFC 8414; there is no authorization endpoint
         "grant_types_supported": [
             "client_credentials",
             "urn:ietf:params:oauth:grant-type:device_code",
         ],
-        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        **{
+            f"{endpoint}_endpoint_auth_{what}_supported": values
+            for endpoint in ("token", "revocation", "introspection")
+            for what, values in (("methods", ["private_key_jwt"]), ("signing_alg_values", ALGORITHMS))
+        },
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "acr_values_supported": ASSURANCES,
     }

@@ -13,6 +13,7 @@ from gateway.errors import NotAuthenticated, ProofRefused
 from gateway.identity.caller import caller_of
 from gateway.identity.request import verify_request
 from gateway.identity.token import SeenTokens
+from gateway.identity.trusted import TrustedIssuer
 from gateway.jose import PublicKey
 from gateway.ledger.volatile import Volatile
 from gateway.registry.registry import Registry, standing
@@ -30,6 +31,8 @@ class Authenticate:
     audience: str
     keys: Mapping[str, PublicKey]
     """The issuer's public keys by ``kid``."""
+    trusted: Mapping[str, TrustedIssuer]
+    """Other issuers by name."""
     nonce_secret: bytes = field(repr=False)
     volatile: Volatile
     registry: Callable[[], Registry]
@@ -48,8 +51,10 @@ class Authenticate:
             nonce_secret=self.nonce_secret,
             now=now,
             seen=self.seen,
+            trusted=self.trusted,
         )
         proof, claims = verified.proof, verified.claims
+        ours = claims.issuer == self.issuer
         if not self.volatile.use_once(proof.single_use_id, proof.expires_at_ms, now_ms=unix_ms(now)):
             raise ProofRefused(cause="proof used before")
         place = standing(
@@ -59,8 +64,13 @@ class Authenticate:
             claims.client_key,
             now,
             agreement=claims.agreement,
-            operator=claims.operator,
+            operator=claims.operator if ours else None,
+            vouched=None if ours else claims.operator,
+            token_id=claims.token_id,
         )
         if place.organisation.id != claims.org:
             raise NotAuthenticated(cause="the client is another organisation's now")
-        return caller_of(claims, org_class=place.organisation.org_class, country=place.organisation.country)
+        organisation = place.organisation
+        return caller_of(
+            claims, org_class=organisation.org_class, country=organisation.country, ours=ours
+        )

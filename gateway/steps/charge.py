@@ -45,6 +45,7 @@ class MakeCharge:
                 private=private_of(query, seen),
                 debits=budget.debits(lineage, caller.org, caller.client, plan.loss, permit.caps),
                 claim=_claim(query, caller),
+                subject=caller.operator,
             )
         )
 

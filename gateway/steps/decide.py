@@ -4,11 +4,11 @@ The judgement is pure (``policy``): default deny, one forbid outweighs every per
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.clock import Clock
 from gateway.errors import DatasetUnknown
-from gateway.policy.decide import Ask, require
+from gateway.policy.decide import Ask, SeenJudgements, require
 from gateway.policy.rules import Rules
 from gateway.terms.caller import Caller
 from gateway.terms.identifiers import DatasetId
@@ -22,6 +22,8 @@ class Decide:
 
     rules: Callable[[], Mapping[DatasetId, Rules]]
     clock: Clock
+    seen: SeenJudgements = field(default_factory=SeenJudgements, repr=False)
+    """Owned by the event loop that calls this."""
 
     def __call__(self, query: Query, caller: Caller) -> Permit:
         if query.dataset is None or query.action is None:
@@ -29,4 +31,4 @@ class Decide:
         rules = self.rules().get(query.dataset)
         if rules is None:
             raise DatasetUnknown("there is no dataset of that name; the catalogue lists what there is")
-        return require(Ask(caller=caller, action=query.action, now=self.clock.now()), rules)
+        return require(Ask(caller=caller, action=query.action, now=self.clock.now()), rules, self.seen)

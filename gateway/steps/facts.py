@@ -8,7 +8,7 @@ the entry goes to the caller with the receipt. No client text is ever in clear.
 
 from collections.abc import Mapping
 
-from gateway.errors import GatewayError, NotAuthenticated, NotPermitted
+from gateway.errors import ChargedFailure, Frozen, GatewayError, NotAuthenticated, NotPermitted
 from gateway.problems import kind_of
 from gateway.terms.entry import Fact
 from gateway.terms.plan import ProxyPlan, RowsPlan, StatisticPlan
@@ -52,10 +52,16 @@ def private_of(query: Query, seen: Seen) -> Mapping[str, bytes]:
         private["by"] = " ".join(sorted(rules)).encode()
     if query.traceparent:
         private["trace"] = query.traceparent.encode()
-    if isinstance(seen.error, GatewayError):
-        cause = seen.error.cause if isinstance(seen.error, NotAuthenticated) else seen.error.detail
+    if isinstance(error := _told(seen.error), GatewayError):
+        cause = error.cause if isinstance(error, NotAuthenticated) else error.detail
         private["cause"] = cause.encode(errors="replace")
     return private
+
+
+def _told(error: Exception | None) -> BaseException | None:
+    """Return what to name as the cause: of what was stopped in flight, why (the outside sees no difference)."""
+    inner = error.__cause__ if isinstance(error, ChargedFailure) else None
+    return inner if isinstance(inner, NotAuthenticated | Frozen) else error
 
 
 def _deciding(seen: Seen) -> frozenset[str]:

@@ -29,6 +29,7 @@ class Record:
     async def __call__(self, query: Query, seen: Seen, reply: Reply) -> Receipt:
         if seen.error is not None and reply.kind is EntryKind.ERROR:
             telemetry.failure(query.request_id, seen.error)
+        private = {**private_of(query, seen), **reply.private}
         receipt = await self.ledger.release(
             ReleaseRequest(
                 request_id=query.request_id,
@@ -39,12 +40,13 @@ class Record:
                     "status": reply.status,
                     "bytes": len(reply.body),
                 },
-                private={**private_of(query, seen), **reply.private},
+                private=private,
                 body=reply.body,
                 charge_index=seen.charge_index,
                 answer=reply.answer,
                 changes=reply.changes,
                 at_ms=slot_of(seen.plan, seen.charge),
+                subject=private.get("operator", b"").decode() or None,
             )
         )
         if reply.changes:

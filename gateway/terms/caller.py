@@ -47,4 +47,11 @@ class Caller:
     authenticated_at: datetime | None
     """When the person proved the factors; None below aal2."""
     key: Thumbprint
+    """The key that the caller's proofs are made with."""
     token_id: str
+    client_key: Thumbprint
+    """The registered key that earned the token."""
+    activated_by: OperatorId | None
+    """Whose activation the token hangs on, at any level."""
+    vouched_for: OperatorId | None
+    """Of whose sign-in another issuer tells; at any level."""

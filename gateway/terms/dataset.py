@@ -18,8 +18,27 @@ class ColumnType(StrEnum):
     BOOLEAN = "boolean"
 
 
+class Sharing(StrEnum):
+    """mở, dùng chung, dùng riêng: with whom data is shared (Data Law 60/2024/QH15)."""
+
+    OPEN = "open"
+    """With everybody; nothing in it is about a person."""
+    SHARED = "shared"
+    """With those whom the rules name."""
+    PRIVATE = "private"
+    """Within the agency, and with those whom a law names."""
+
+
+class Importance(StrEnum):
+    """quan trọng, cốt lõi: what harm its loss would do (Data Law 60/2024/QH15; Decision 20/2025/QD-TTg)."""
+
+    NONE = "none"
+    IMPORTANT = "important"
+    CORE = "core"
+
+
 class Personal(StrEnum):
-    """Whether a column is personal data (Decree 356/2025/ND-CP: basic or sensitive)."""
+    """cơ bản, nhạy cảm: whether it is personal data (Law 91/2025/QH15; Decree 356/2025/ND-CP)."""
 
     NONE = "none"
     BASIC = "basic"
@@ -103,10 +122,8 @@ class Dataset:
     """SHA-256 of the document's bytes, lower-case hex; every entry names it."""
     title: Title
     publisher: OrgId
-    sharing: str
-    """open | shared | private (Data Law 60/2024/QH15)."""
-    importance: str
-    """none | important | core (Decision 20/2025/QD-TTg)."""
+    sharing: Sharing
+    importance: Importance
     personal: Personal
     source: Source
     unit: PrivacyUnit | None

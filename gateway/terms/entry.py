@@ -4,6 +4,7 @@
 ``private`` values are only committed to, their openings lie apart and can be destroyed.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +14,7 @@ from gateway.terms.loss import Debit
 
 Fact = str | int | bool | tuple[str, ...] | Mapping[str, int]
 """A value that canonical JSON writes in one way only; strings are printable ASCII, at most 200."""
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 class EntryKind(StrEnum):
@@ -32,8 +34,27 @@ class EntryKind(StrEnum):
     """A charge that a crash left without a release; it stays charged."""
     CONFIG = "config"
     """A change of organisations, agreements, clients, operators, activations or rules."""
+    KEY = "key"
+    """A key of the log was put in place of another."""
+    ERASE = "erase"
+    """Openings were destroyed; what they opened stays committed to, and nobody can open it any more."""
+    READ = "read"
+    """Somebody opened or took away what lies sealed."""
     MARK = "mark"
-    """Start and stop of the gateway."""
+    """Start and stop of the gateway, and what it counted without answering."""
+
+
+class Basis(StrEnum):
+    """The closed list of reasons to erase."""
+
+    REQUEST = "request"
+    """The person asked."""
+    RETENTION = "retention"
+    """The time to keep it is over."""
+    ORDER = "order"
+    """An authority ordered it."""
+    MISTAKE = "mistake"
+    """It should never have been recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +66,9 @@ class Change:
     id: str
     document: bytes = field(repr=False)
     """Canonical JSON of the record; lies in the store, not in the entry."""
+    subject: str | None = field(default=None, compare=False)
+    """The person whom the record tells of, by id; the log then shows no id, and erasing the person
+    erases the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +90,8 @@ class ChargeRequest:
     private: Mapping[str, bytes] = field(repr=False)
     debits: tuple[Debit, ...]
     claim: IdempotencyClaim | None
+    subject: str | None = field(default=None, repr=False)
+    """The person who acts: the private values lie under a key of that person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +110,25 @@ class ReleaseRequest:
     changes: tuple[Change, ...] = ()
     at_ms: int | None = None
     """Entry time (Unix ms) where a release clock dictates it; None: the time of the commit."""
+    subject: str | None = field(default=None, repr=False)
+    """As in ``ChargeRequest``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """What to make unopenable: exactly one of person, months and entries."""
+
+    basis: Basis
+    subject: str | None = field(default=None, repr=False)
+    """Everything under keys of this person, the person's registry records too."""
+    before: str | None = None
+    """A month as ``2026-10``: the openings of all months before it."""
+    entries: tuple[int, ...] = ()
+    """The openings of these entries, by index."""
+
+    def __post_init__(self) -> None:
+        named = (self.subject is not None) + (self.before is not None) + bool(self.entries)
+        if named != 1:
+            raise ValueError("an erasure names a person, a month, or entries")
+        if self.before is not None and _MONTH.fullmatch(self.before) is None:
+            raise ValueError("a month is written as `2026-10`")

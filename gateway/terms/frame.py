@@ -1,19 +1,31 @@
 """What an engine returns: private data that nothing has protected yet."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import pyarrow as pa
+from gateway.terms.identifiers import ColumnName
+from gateway.terms.predicate import Literal
+
+Values = Sequence[Literal | None]
+"""One column: texts, whole numbers, decimals, dates or truth values, all of one type; None is null."""
+Columns = Mapping[ColumnName, Values]
+"""Columns of one length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnprotectedRows:
-    """Raw rows. Shape: one Arrow column a planned column, typed as declared, in the plan's order."""
+    """Raw rows. Shape: columns of one length, typed as declared, in the plan's order."""
 
-    table: pa.Table
+    columns: Columns = field(repr=False)
     last_order_key: str | None
-    """Order key of the last row if more rows follow, else None."""
+    """Where the next page goes on (lower-case hex, always as long) if more rows follow, else None."""
     upstream_cursor: str | None = field(default=None, repr=False)
     """Where an upstream says its next page starts; it may be made of raw values."""
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return max(map(len, self.columns.values()), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,9 +21,9 @@ class RowsPlan:
     """The owner's filter and the firm's condition; the firm's names kept columns only."""
     rows_max: int
     after: str | None
-    """Order key (lower-case hex) of the last row of the page before; None for the first page."""
+    """Where the page before ended, as the engine said it (lower-case hex); None for the first page."""
     order_key: bytes = field(repr=False)
-    """32 bytes, this recipient's: rows are ordered by ``sha256(order_key || row number)``."""
+    """32 bytes, this recipient's: rows come in the order that ``gateway/order.py`` makes of it."""
     digest: str
     """SHA-256 (hex) of dataset revision, columns and predicate: what a cursor belongs to."""
 
@@ -47,8 +47,8 @@ class ProxyPlan:
     """Where the array of rows lies in the upstream's document (RFC 6901)."""
     cursor_pointer: str | None
     """Where its next cursor lies; None where the permit binds none."""
-    ordered_by: ColumnName | None
-    """The kept column that the firm ordered by: rows keep the upstream's order but for ties."""
+    ordered_by: str | None
+    """The upstream's name of the kept column that the firm ordered by: rows keep its order but for ties."""
     order_key: bytes = field(repr=False)
     """32 bytes, this recipient's: rows of one reply (or ties of it) are ordered by a hash under it."""
     digest: str

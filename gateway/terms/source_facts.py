@@ -50,7 +50,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFacts:
-    """One source: a CSV, a Parquet file, or a folder of Parquet files."""
+    """One source: a CSV, a Parquet file, a folder of Parquet files, or a page of an HTTP API."""
 
     format: SourceFormat
     delimiter: str

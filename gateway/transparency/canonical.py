@@ -70,8 +70,10 @@ def parsed(text: bytes) -> dict[str, object]:
         document = json.loads(
             text.decode("utf-8"), parse_float=_refused, parse_constant=_refused, object_pairs_hook=_once
         )
+    except NotCanonical:
+        raise
     except (ValueError, RecursionError) as error:
-        raise NotCanonical("not canonical JSON") from error
+        raise NotCanonical("not JSON") from error
     if not isinstance(document, dict):
         raise NotCanonical("not an object")
     if canonical(document) != text:

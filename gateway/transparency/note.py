@@ -4,16 +4,18 @@
     (an empty line)
     (em dash) name base64(key id, signature)
 
-A verifier key ("vkey") is spelled ``name+hash+base64(0x01, public key)``. Reading is strict: one
-spelling only, no signature twice. Signatures of keys we do not know are passed over, as the
-specification demands (witnesses add theirs); one of our key that fails rejects the whole note.
+A verifier key ("vkey") is spelled ``name+hash+base64(algorithm, public key)``. While a log changes its
+key two of them sign, so what is trusted is a text of one or more vkeys, one a line. Reading is strict:
+one spelling only, no signature twice. Signatures of keys we do not know are passed over, as the
+specification demands (witnesses add theirs); one of a trusted key that fails rejects the whole note.
 """
 
 import base64
 import binascii
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -22,7 +24,10 @@ from gateway.transparency.tree import ProofInvalid
 
 NOTE_BYTES_MAX: Final = 16 * 1024
 SIGNATURES_MAX: Final = 32
-_ED25519: Final = b"\x01"
+VKEYS_MAX: Final = 32
+ED25519: Final = b"\x01"
+COSIGNATURE: Final = b"\x04"
+"""What a key signs with it: a note as it is, or a timestamped cosignature (c2sp.org/tlog-cosignature)."""
 _KEY_ID_BYTES: Final = 4
 _PUBLIC_KEY_BYTES: Final = 32
 _PREFIX: Final = "\u2014 "
@@ -43,6 +48,20 @@ class NoteSigner(Protocol):
         """Return the 64 bytes of an Ed25519 signature."""
 
 
+class Signature(NamedTuple):
+    """One signature line, unverified."""
+
+    name: str
+    key_id: bytes
+    data: bytes
+
+    @property
+    def line(self) -> str:
+        """The line as a note spells it, with its newline."""
+        encoded = base64.b64encode(self.key_id + self.data).decode("ascii")
+        return f"{_PREFIX}{self.name} {encoded}\n"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierKey:
     """Who may have signed, and with which key."""
@@ -51,8 +70,12 @@ class VerifierKey:
     id: bytes
     key: Ed25519PublicKey
 
+    def made(self, signature: Signature) -> bool:
+        """Return whether a signature says that it is of this key."""
+        return (signature.name, signature.key_id) == (self.name, self.id)
 
-def format_vkey(name: str, key: Ed25519PublicKey) -> str:
+
+def format_vkey(name: str, key: Ed25519PublicKey, *, algorithm: bytes = ED25519) -> str:
     """Return the spelling of a verifier key.
 
     Raises:
@@ -61,12 +84,12 @@ def format_vkey(name: str, key: Ed25519PublicKey) -> str:
     """
     if not _is_name(name):
         raise ValueError("a key's name has no spaces, no plus sign and no control characters")
-    raw = _ED25519 + key.public_bytes_raw()
+    raw = algorithm + key.public_bytes_raw()
     return f"{name}+{_key_id(name, raw).hex()}+{base64.b64encode(raw).decode('ascii')}"
 
 
-def parse_vkey(vkey: str) -> VerifierKey:
-    """Return the verifier key that a text spells.
+def parse_vkey(vkey: str, *, algorithm: bytes = ED25519) -> VerifierKey:
+    """Return the verifier key that a text spells; a key of one algorithm is none of another.
 
     Raises:
         ProofInvalid: Another form, another algorithm, or a hash that is not this key's.
@@ -77,44 +100,72 @@ def parse_vkey(vkey: str) -> VerifierKey:
         raise ProofInvalid("a verifier key reads name+hash+key")
     name, key_id, encoded = parts
     raw = decoded(encoded)
-    if raw[:1] != _ED25519 or len(raw) != 1 + _PUBLIC_KEY_BYTES:
-        raise ProofInvalid("the verifier key is not an Ed25519 key")
+    if raw[:1] != algorithm or len(raw) != 1 + _PUBLIC_KEY_BYTES:
+        kind = "a witness's" if algorithm == COSIGNATURE else "an"
+        raise ProofInvalid(f"the verifier key is not {kind} Ed25519 key")
     if key_id != _key_id(name, raw).hex():
         raise ProofInvalid("the verifier key's hash is not its own")
     return VerifierKey(name=name, id=bytes.fromhex(key_id), key=Ed25519PublicKey.from_public_bytes(raw[1:]))
 
 
-def sign(text: str, signer: NoteSigner) -> bytes:
-    """Return a text as a note with one signature."""
+def parse_vkeys(vkeys: str) -> tuple[VerifierKey, ...]:
+    """Return the trusted keys of a text, one a line; a signature of any of them is enough.
+
+    Raises:
+        ProofInvalid: None, too many, or a line that is no verifier key.
+
+    """
+    lines = vkeys.split("\n")
+    if len(lines) > VKEYS_MAX:
+        raise ProofInvalid("too many verifier keys")
+    return tuple(parse_vkey(line) for line in lines)
+
+
+def sign(text: str, *signers: NoteSigner) -> bytes:
+    """Return a text as a note with a signature of each signer."""
     message = text.encode("utf-8")
     if not text.endswith("\n") or not _is_printable(text):
         raise ValueError("a note's text ends in a newline and has no other control characters")
-    key_id = bytes.fromhex(signer.vkey.removeprefix(signer.name + "+")[: 2 * _KEY_ID_BYTES])
-    signature = base64.b64encode(key_id + signer.sign(message)).decode("ascii")
-    return message + f"\n{_PREFIX}{signer.name} {signature}\n".encode()
+    return joined(text, [_signed(message, signer) for signer in signers])
 
 
-def verify(note: bytes, vkey: str) -> str:
-    """Return the text of a note that the key signed.
+def joined(text: str, signatures: Iterable[Signature]) -> bytes:
+    """Return a text as a note with signatures that exist already."""
+    return f"{text}\n{''.join(signature.line for signature in signatures)}".encode()
+
+
+def verify(note: bytes, vkeys: str) -> str:
+    """Return the text of a note that one of the keys signed.
 
     Raises:
-        ProofInvalid: Not a note, not signed by that key, or a signature of it that does not hold.
+        ProofInvalid: Not a note, signed by none of the keys, or a signature of one that does not hold.
 
     """
-    trusted = parse_vkey(vkey)
-    text, signatures = _split(note)
-    found = False
-    for name, key_id, signature in signatures:
-        if (name, key_id) != (trusted.name, trusted.id):
+    return verified(note, parse_vkeys(vkeys))[0]
+
+
+def verified(note: bytes, trusted: tuple[VerifierKey, ...]) -> tuple[str, VerifierKey]:
+    """Return the text of a note and the first of its signers that is trusted.
+
+    Raises:
+        ProofInvalid: As for ``verify``.
+
+    """
+    text, signatures = split(note)
+    message = text.encode("utf-8")
+    found: VerifierKey | None = None
+    for signature in signatures:
+        key = next((key for key in trusted if key.made(signature)), None)
+        if key is None:
             continue
         try:
-            trusted.key.verify(signature, text.encode("utf-8"))
+            key.key.verify(signature.data, message)
         except InvalidSignature as error:
             raise ProofInvalid("the signature does not hold") from error
-        found = True
-    if not found:
+        found = found or key
+    if found is None:
         raise ProofInvalid("the note is not signed by the trusted key")
-    return text
+    return text, found
 
 
 def decoded(text: str) -> bytes:
@@ -133,8 +184,13 @@ def decoded(text: str) -> bytes:
     return data
 
 
-def _split(note: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
-    """Return the text and its signatures as (key name, key id, signature)."""
+def split(note: bytes) -> tuple[str, list[Signature]]:
+    """Return a note's text and its signatures, unverified.
+
+    Raises:
+        ProofInvalid: Not a note.
+
+    """
     if len(note) > NOTE_BYTES_MAX:
         raise ProofInvalid("the note is too large")
     try:
@@ -148,19 +204,24 @@ def _split(note: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
     if len(lines) > SIGNATURES_MAX:
         raise ProofInvalid("the note has too many signatures")
     signatures = [_signature(line) for line in lines]
-    if len({(name, key_id) for name, key_id, _ in signatures}) != len(signatures):
+    if len({(name, key_id) for name, key_id, _data in signatures}) != len(signatures):
         raise ProofInvalid("a key signed twice")
     return text + "\n", signatures
 
 
-def _signature(line: str) -> tuple[str, bytes, bytes]:
+def _signed(message: bytes, signer: NoteSigner) -> Signature:
+    key_id = bytes.fromhex(signer.vkey.removeprefix(signer.name + "+")[: 2 * _KEY_ID_BYTES])
+    return Signature(signer.name, key_id, signer.sign(message))
+
+
+def _signature(line: str) -> Signature:
     name, _, encoded = line.removeprefix(_PREFIX).partition(" ")
     if not line.startswith(_PREFIX) or not _is_name(name):
         raise ProofInvalid("a signature line reads (em dash) name signature")
     raw = decoded(encoded)
     if len(raw) <= _KEY_ID_BYTES:
         raise ProofInvalid("a signature is too short")
-    return name, raw[:_KEY_ID_BYTES], raw[_KEY_ID_BYTES:]
+    return Signature(name, raw[:_KEY_ID_BYTES], raw[_KEY_ID_BYTES:])
 
 
 def _key_id(name: str, raw: bytes) -> bytes:

@@ -16,7 +16,7 @@ from typing import Final
 
 from gateway.transparency.canonical import NotCanonical, parsed
 from gateway.transparency.commitment import SALT_BYTES, commitment
-from gateway.transparency.note import NoteSigner, decoded, sign, verify
+from gateway.transparency.note import NoteSigner, decoded, parse_vkeys, sign, verified
 from gateway.transparency.tree import HASH_BYTES, SIZE_MAX, ProofInvalid, leaf_hash, root_from_inclusion
 
 PROOF_BYTES_MAX: Final = 20 * 1024
@@ -76,36 +76,40 @@ def parse_checkpoint(text: str) -> Checkpoint:
     root = decoded(lines[2])
     if len(root) != HASH_BYTES:
         raise ProofInvalid("the root is not 32 bytes")
-    return Checkpoint(origin=lines[0], size=_number(lines[1]), root=root)
+    return Checkpoint(origin=lines[0], size=parse_size(lines[1]), root=root)
 
 
-def sign_checkpoint(checkpoint: Checkpoint, signer: NoteSigner) -> bytes:
+def sign_checkpoint(checkpoint: Checkpoint, *signers: NoteSigner) -> bytes:
     """Return a checkpoint as a note. Call only when its tree is durable: a log never unsigns."""
-    if signer.name != checkpoint.origin:
+    if any(signer.name != checkpoint.origin for signer in signers):
         raise ValueError("a log signs under its origin")
-    return sign(format_checkpoint(checkpoint), signer)
+    return sign(format_checkpoint(checkpoint), *signers)
 
 
 def verify_checkpoint(note: bytes, vkey: str) -> Checkpoint:
-    """Return the checkpoint that the log of this key signed.
+    """Return the checkpoint that the log of this key, or of one of these keys (one a line), signed.
 
     Raises:
         ProofInvalid: Not signed by it, not a checkpoint, or one of another origin.
 
     """
-    checkpoint = parse_checkpoint(verify(note, vkey))
-    if checkpoint.origin != vkey.partition("+")[0]:
+    text, signer = verified(note, parse_vkeys(vkey))
+    checkpoint = parse_checkpoint(text)
+    if checkpoint.origin != signer.name:
         raise ProofInvalid("the checkpoint's origin is not the key's name")
     return checkpoint
 
 
 def format_proof(proof: InclusionProof) -> bytes:
     """Return the text of a proof."""
-    # b2a_base64 writes the newline itself; one proof a reply has some twenty lines like these.
-    extra = b"extra " + b2a_base64(proof.extra) if proof.extra else b""
-    path = b"".join([b2a_base64(node) for node in proof.path])
-    head = b"%b\n%bindex %d\n" % (_MAGIC.encode("ascii"), extra, proof.index)
-    return head + path + b"\n" + proof.checkpoint
+    lines = b"".join(map(b2a_base64, proof.path))
+    return proof_text(index=proof.index, path_lines=lines, checkpoint=proof.checkpoint, extra=proof.extra)
+
+
+def proof_text(*, index: int, path_lines: bytes, checkpoint: bytes, extra: bytes) -> bytes:
+    """Return the text of a proof whose path is spelt already: a line of base64 for each hash."""
+    extra_line = b"extra " + b2a_base64(extra) if extra else b""
+    return b"%b\n%bindex %d\n%b\n%b" % (_MAGIC.encode("ascii"), extra_line, index, path_lines, checkpoint)
 
 
 def parse_proof(text: bytes) -> InclusionProof:
@@ -129,7 +133,7 @@ def parse_proof(text: bytes) -> InclusionProof:
         extra = decoded(lines.pop(0).removeprefix("extra "))
     if not lines or not lines[0].startswith("index "):
         raise ProofInvalid("the proof names no index")
-    index = _number(lines.pop(0).removeprefix("index "))
+    index = parse_size(lines.pop(0).removeprefix("index "))
     if len(lines) > _PATH_MAX:
         raise ProofInvalid("the path is too long")
     proof = InclusionProof(
@@ -196,7 +200,13 @@ def verify_receipt(
     return VerifiedReceipt(index=index, size=checkpoint.size, origin=checkpoint.origin, entry=document)
 
 
-def _number(text: str) -> int:
+def parse_size(text: str) -> int:
+    """Return the number of entries, or the index, that a text spells.
+
+    Raises:
+        ProofInvalid: Not a decimal number, too large, or another spelling of it.
+
+    """
     if not text.isascii() or not text.isdigit() or len(text) > len(str(SIZE_MAX)):
         raise ProofInvalid("not a decimal number")
     number = int(text)

@@ -9,12 +9,14 @@ Owner of the state: one thread. What it does not do: persist, or check what it l
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from gateway.transparency.tree import (
     EMPTY_ROOT,
     HASH_BYTES,
     SIZE_MAX,
+    Node,
     inclusion_path,
     node_hash,
     right_edge,
@@ -142,3 +144,27 @@ class Tiles:
         self._loaded[place] = tile
         if len(self._loaded) > _LOADED_MAX:
             self._loaded.popitem(last=False)
+
+
+def nodes_of(size: int, load: Load) -> Node:
+    """Return the nodes of a tree of which only tiles are at hand, each loaded once, as wide as in that tree.
+
+    What is loaded is believed; a proof made of it is worth what verifying it is worth.
+    """
+
+    @cache
+    def tile(level: int, number: int) -> _Tile:
+        width = min(WIDTH, (size >> (HEIGHT * level)) - number * WIDTH)
+        return _Tile(load(level, number, width))
+
+    def node(height: int, index: int) -> bytes:
+        level, row = divmod(height, HEIGHT)
+        number, offset = divmod(index, WIDTH >> row)
+        return tile(level, number).rows[row][offset]
+
+    return node
+
+
+def root_at(size: int, node: Node) -> bytes:
+    """Return the root of a tree as it was at ``size``."""
+    return right_edge(size, node)[-1] if size else EMPTY_ROOT

@@ -22,10 +22,10 @@ from gateway.terms.identifiers import RequestId
 from gateway.terms.query import Action, Query
 from gateway.terms.reply import Released, Reply, Unrecorded
 from gateway.terms.seen import Seen
-from gateway.web.routes import OPEN, PLAN_OF_RECORDS, Match, Service, match
+from gateway.web.open import Open
+from gateway.web.routes import PLAN_OF_RECORDS, Match, Service, match
 from gateway.web.transport import Refused, body_of
 
-OpenEndpoint = Callable[[], Awaitable[tuple[int, str, bytes]]]
 ServiceCall = Callable[[Query, Seen], Awaitable[Reply]]
 
 TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -45,7 +45,7 @@ class Api:
 
     steps: flow.Steps
     services: Mapping[Service, ServiceCall]
-    open_endpoints: Mapping[str, OpenEndpoint]
+    open_endpoints: Open
     volatile: Volatile
     nonce_secret: bytes = field(repr=False)
     clock: Clock
@@ -58,14 +58,16 @@ class Api:
         """Answer one request, whatever it is."""
         started = time.monotonic()
         path, _, query_string = _ascii(request.raw_path).partition("?")
-        if path in OPEN and request.method in {"GET", "HEAD"}:
-            status, content_type, body = await self.open_endpoints[path]()
-            return web.Response(status=status, body=body, headers={"Content-Type": content_type, **ALWAYS})
+        open_endpoint = self.open_endpoints.at(path)
+        if open_endpoint is not None and request.method in {"GET", "HEAD"}:
+            answer = await open_endpoint()
+            headers = {**ALWAYS, "Content-Type": answer.content_type, "Cache-Control": answer.caching}
+            return web.Response(status=answer.status, body=answer.body, headers=headers)
 
         peer = peer_of(request, self.trusted_fronts)
         self._turn_away_floods(peer, started)
         found = match(request.method, path)
-        if found.route is None and path in OPEN:
+        if open_endpoint is not None:
             found = Match(None, allowed=("GET", "HEAD"))
         outcome = await self._outcome(request, path, query_string, found, peer)
         status = outcome.reply.status

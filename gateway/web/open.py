@@ -1,16 +1,72 @@
 """The endpoints that answer without an entry: the same for everybody, touching neither data nor people.
 
-``routes.OPEN`` is the whole list; a path that is not there cannot be answered from here.
+``routes.OPEN`` and the tiles' paths are the whole list; another path cannot be answered from here.
 """
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, PathUnknown
+from gateway.problems import CONTENT_TYPE, TYPE_URI, kind_of
+from gateway.transparency.tile_path import TilePlace, parse_tile_path
 from gateway.web.routes import OPEN
 
-Answer = tuple[int, str, bytes]
 JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+NEVER_CHANGES = "public, max-age=31536000, immutable"
+
+
+class Answer(NamedTuple):
+    """A reply that leaves without an entry."""
+
+    status: int
+    content_type: str
+    body: bytes
+    caching: str = "no-store"
+
+
+Endpoint = Callable[[], Awaitable[Answer]]
+_UNKNOWN = kind_of(PathUnknown(""))
+NOT_THAT_LARGE = Answer(
+    _UNKNOWN.status,
+    CONTENT_TYPE,
+    json.dumps(
+        {
+            "type": TYPE_URI + _UNKNOWN.slug,
+            "title": _UNKNOWN.title,
+            "status": _UNKNOWN.status,
+            "detail": "the log is not that large yet",
+        }
+    ).encode(),
+)
+
+
+class Open:
+    """Finds the open endpoint of a path."""
+
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], tile: Callable[[TilePlace], Awaitable[bytes | None]]
+    ) -> None:
+        self._endpoints = endpoints
+        self._tile = tile
+
+    def at(self, path: str) -> Endpoint | None:
+        """Return what answers at a path; None: it is not open."""
+        if (endpoint := self._endpoints.get(path)) is not None:
+            return endpoint
+        place = parse_tile_path(path)
+        return None if place is None else lambda: self._tile_at(place)
+
+    async def _tile_at(self, place: TilePlace) -> Answer:
+        """Return a tile, which stays as it is for ever; one that is not full yet may come."""
+        try:
+            hashes = await self._tile(place)
+        except GatewayError:
+            return Answer(503, TEXT, b"too much is asked; try again later\n")
+        if hashes is None:
+            return NOT_THAT_LARGE
+        return Answer(200, "application/octet-stream", hashes, NEVER_CHANGES)
 
 
 def open_endpoints(
@@ -18,39 +74,40 @@ def open_endpoints(
     documents: Mapping[str, object],
     checkpoint: Callable[[], Awaitable[bytes]],
     ready: Callable[[], Awaitable[None]],
-) -> Mapping[str, Callable[[], Awaitable[Answer]]]:
+    tile: Callable[[TilePlace], Awaitable[bytes | None]],
+) -> Open:
     """Return the endpoints; ``documents`` are the ones that never change while the process runs."""
 
     async def livez() -> Answer:
-        return 200, "text/plain", b"ok\n"
+        return Answer(200, TEXT, b"ok\n")
 
     async def readyz() -> Answer:
         try:
             await ready()
         except GatewayError:
-            return 503, "text/plain", b"the ledger cannot record\n"
-        return 200, "text/plain", b"ok\n"
+            return Answer(503, TEXT, b"the ledger cannot record\n")
+        return Answer(200, TEXT, b"ok\n")
 
     async def head() -> Answer:
         try:
-            return 200, "text/plain; charset=utf-8", await checkpoint()
+            return Answer(200, TEXT, await checkpoint())
         except GatewayError:
-            return 503, "text/plain", b"the ledger does not answer\n"
+            return Answer(503, TEXT, b"the ledger does not answer\n")
 
-    endpoints: dict[str, Callable[[], Awaitable[Answer]]] = {
+    endpoints: dict[str, Endpoint] = {
         "/livez": livez,
         "/readyz": readyz,
         "/checkpoint": head,
     }
     endpoints |= {path: _fixed(document) for path, document in documents.items()}
     assert endpoints.keys() == OPEN.keys(), "the open list and the endpoints are the same"  # noqa: S101
-    return endpoints
+    return Open(endpoints, tile)
 
 
-def _fixed(document: object) -> Callable[[], Awaitable[Answer]]:
+def _fixed(document: object) -> Endpoint:
     body = json.dumps(document, ensure_ascii=False, sort_keys=True).encode()
 
     async def fixed() -> Answer:
-        return 200, JSON, body
+        return Answer(200, JSON, body)
 
     return fixed

@@ -6,7 +6,7 @@ A test holds every path of ``routes`` against it in both directions.
 from typing import Any
 
 from gateway.problems import INTERNAL, PROBLEM_TYPES, TYPE_URI
-from gateway.web.routes import DATASET, OPEN, ROUTES, UPSTREAM_PATH, Route
+from gateway.web.routes import DATASET, OPEN, ROUTES, TILES, TILES_MEANING, UPSTREAM_PATH, Route
 
 _STRING = {"type": "string"}
 _PREDICATE = {
@@ -42,6 +42,8 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "plan": ("application/json", {"anyOf": [QUERY, RECORDS]}),
     "token": ("application/x-www-form-urlencoded", _FORM),
     "device": ("application/x-www-form-urlencoded", _FORM),
+    "revoke": ("application/x-www-form-urlencoded", _FORM),
+    "introspect": ("application/x-www-form-urlencoded", _FORM),
     "activate": ("application/x-www-form-urlencoded", _FORM),
 }
 SUMMARIES = {
@@ -55,6 +57,8 @@ SUMMARIES = {
     "proxy_head": "The same without a body; recorded like any other reply",
     "token": "RFC 6749 token endpoint: client credentials, device grant",
     "device": "RFC 8628 device authorization",
+    "revoke": "RFC 7009: end a token of one's own before its time",
+    "introspect": "RFC 7662: whether a token of one's own still counts, and what it says",
     "activate_page": "The page where a person activates a client",
     "activate": "Sign in and decide on that page",
 }
@@ -63,10 +67,14 @@ SUMMARIES = {
 def document(origin: str) -> dict[str, Any]:
     """Return the OpenAPI document."""
     paths: dict[str, dict[str, Any]] = {}
-    for path, meaning in OPEN.items():
+    for path, meaning in {**OPEN, TILES: TILES_MEANING}.items():
         paths[path] = {
             "get": {"summary": meaning, "security": [], "responses": {"200": {"description": "ok"}}}
         }
+    paths[TILES]["get"]["responses"]["404"] = {"description": "the log is not that large"}
+    paths[TILES]["get"]["parameters"] = [
+        {"name": name, "in": "path", "required": True, "schema": _STRING} for name in ("level", "number")
+    ]
     for route in ROUTES:
         shown = path_of(route)
         paths.setdefault(shown, {})[route.method.lower()] = _operation(route.name, route.method, shown)
@@ -117,7 +125,7 @@ def _operation(name: str, method: str, path: str) -> dict[str, Any]:
             for part in ("dataset", "path")
             if f"{{{part}}}" in path
         ]
-    if name in {"token", "device", "activate_page", "activate"}:
+    if name in {"token", "device", "revoke", "introspect", "activate_page", "activate"}:
         operation["security"] = []
     if method == "POST" and name in BODIES:
         content_type, schema = BODIES[name]

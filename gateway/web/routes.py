@@ -1,7 +1,7 @@
 """Which path leads where: one closed table, pure, so that what is exempt from the log can be read off.
 
-``OPEN`` is the whole list of endpoints that answer without an entry (promise P1): they say the same
-to everybody and touch neither data nor people.
+``OPEN`` and ``TILES`` are the whole list of endpoints that answer without an entry (promise P1): they
+say the same to everybody and touch neither data nor people.
 """
 
 import re
@@ -26,6 +26,8 @@ class Service(StrEnum):
     BUDGETS = "budgets"
     TOKEN = "token"  # noqa: S105  the name of an endpoint
     DEVICE = "device-authorization"
+    REVOKE = "revoke"
+    INTROSPECT = "introspect"
     ACTIVATE = "activate"
 
 
@@ -56,6 +58,10 @@ OPEN: Final[Mapping[str, str]] = {
     "/checkpoint": "the log's signed head (c2sp.org/tlog-checkpoint)",
 }
 
+TILES: Final = "/tile/{level}/{number}"
+TILES_MEANING: Final = "the log's hashes (c2sp.org/tlog-tiles); `number` as `x001/234`, with `.p/W` in part"
+"""Open too, for every path that ``parse_tile_path`` reads; entries are not read over the web."""
+
 ROUTES: Final[tuple[Route, ...]] = (
     _route("datasets", "GET", r"/v1/datasets", service=Service.CATALOGUE),
     _route("dataset", "GET", rf"/v1/datasets/{DATASET}", service=Service.CATALOGUE),
@@ -78,6 +84,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     _route("proxy_head", "HEAD", rf"/v1/datasets/{DATASET}/proxy{UPSTREAM_PATH}", action=Action.PROXY),
     _route("token", "POST", r"/oauth/token", service=Service.TOKEN, body_bytes_max=16 * KIB),
     _route("device", "POST", r"/oauth/device_authorization", service=Service.DEVICE, body_bytes_max=16 * KIB),
+    _route("revoke", "POST", r"/oauth/revoke", service=Service.REVOKE, body_bytes_max=16 * KIB),
+    _route("introspect", "POST", r"/oauth/introspect", service=Service.INTROSPECT, body_bytes_max=16 * KIB),
     _route("activate_page", "GET", r"/activate", service=Service.ACTIVATE),
     _route("activate", "POST", r"/activate", service=Service.ACTIVATE, body_bytes_max=16 * KIB),
 )

@@ -4,6 +4,7 @@
     measure      what a figure is, and the families   decision     who asks, and may they
     scene        a home with invented tables          statistic    a GROUP BY over 10 million rows
     processes    servers, ended when a block ends     masking      rows treated
+    policy       documents, and one judgement among them
     load         the client, a process of its own     ledger       entries made durable
     floor_*      the bare thing beside each measure   startup      from nothing to ready
     profile      where the time of one request goes

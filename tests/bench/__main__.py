@@ -10,11 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import decision, ledger, masking, proxy, startup, statistic
+from tests.bench import audit, decision, ledger, masking, policy, proxy, startup, statistic, workers
 from tests.bench.measure import Measure, Plan
 
 FAMILIES = (
-    proxy.FAMILY, decision.FAMILY, statistic.FAMILY, masking.FAMILY, ledger.FAMILY, startup.FAMILY
+    proxy.FAMILY, workers.FAMILY, decision.FAMILY, policy.FAMILY, statistic.FAMILY, masking.FAMILY,
+    ledger.FAMILY, audit.FAMILY, startup.FAMILY,
 )  # fmt: skip
 NAMES = tuple(name for family in FAMILIES for name in family.names)
 OUTPUT = Path("var/bench.json")

@@ -48,7 +48,7 @@ def signed_query(
 
 def steps_of(gateway: wiring.Gateway) -> flow.Steps:
     """Return the eight steps as they are served."""
-    return wiring._api(gateway).steps
+    return wiring.api_of(gateway).steps
 
 
 async def _times(plan: Plan, scene: Scene) -> tuple[list[float], list[float]]:

@@ -1,19 +1,26 @@
 """Entries made durable, from 64 to 512 callers at once, against bare inserts of the same bytes.
 
-One entry is what a pull of rows writes: facts, five sealed openings, a receipt with its proof. The
-floor inserts rows of those sizes, 256 a transaction, with the same sync to disk, and proves nothing.
+One entry is what a pull of rows writes: facts, five commitments, the sealed opening, a receipt with its
+proof. The callers are tasks of the ledger's own process, and then of two processes beside it, as under
+``serve --workers 2``. The floor inserts rows of those sizes, 256 a transaction, with the same sync to disk,
+and proves nothing.
 """
 
 import asyncio
 import contextlib
 import itertools
 import os
+import socket
+import sys
 from pathlib import Path
 
 import apsw
+import uvloop
 
 from gateway.clock import SystemClock
 from gateway.keyring.keyring import Keyring
+from gateway.ledger.port import Ledger
+from gateway.ledger.server import LedgerServer
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.terms.entry import EntryKind, ReleaseRequest
 from gateway.terms.identifiers import RequestId
@@ -24,17 +31,18 @@ CALLERS = (64, 512)
 ENTRIES = 6000
 ROUNDS = 5
 BATCH = 256
-OPENINGS = {"body": 77, "operator": 90, "peer": 87, "question": 160, "token": 100}
-"""Fields of an entry and the size of what is sealed."""
-LEAF_BYTES = 1150
+WORKERS = 2
+OPENING_BYTES = 220
+LEAF_BYTES = 843
 FACTS = {
     "org": "bank-a", "client": "bank-a.etl", "agreement": "AGR-2026-001", "purpose": "research",
     "acr": "aal2", "key": "k" * 43, "dataset": "bench.small", "revision": 1, "rules_sha256": "0" * 64,
-    "by": ("research-rows",), "action": "extract", "dry_run": False,
+    "action": "extract", "dry_run": False,
     "treatments": {"generalise": 2, "keep": 3, "partial": 1, "tokenise": 1},
     "rows": 100, "status": 200, "bytes": 13_000,
 }  # fmt: skip
 PRIVATE = {
+    "by": b"research-rows",
     "operator": b"op-1.bank-a",
     "peer": b"127.0.0.1",
     "question": b'POST /v1/datasets/bench.small/records?\n{"limit": 100}',
@@ -43,7 +51,7 @@ PRIVATE = {
 BODY = b"b" * 13_000
 
 
-async def _entries_per_s(ledger: SqliteLedger, entries: int, callers: int) -> float:
+async def entries_per_s(ledger: Ledger, entries: int, callers: int) -> float:
     numbers = iter(range(entries))
 
     async def caller() -> None:
@@ -73,8 +81,7 @@ class _Floor:
         self._connection.pragma("synchronous", 2)
         self._connection.execute(
             "CREATE TABLE entry (idx INTEGER PRIMARY KEY, leaf BLOB) STRICT;"
-            "CREATE TABLE opening (idx INTEGER, field TEXT, sealed BLOB, PRIMARY KEY (idx, field))"
-            " STRICT, WITHOUT ROWID"
+            "CREATE TABLE opening (idx INTEGER PRIMARY KEY, key INTEGER, sealed BLOB) STRICT"
         )
         self._index = itertools.count()
 
@@ -87,15 +94,35 @@ class _Floor:
                         self._connection.execute(
                             "INSERT INTO entry VALUES (?, ?)", (index, os.urandom(LEAF_BYTES))
                         )
-                        self._connection.executemany(
-                            "INSERT INTO opening VALUES (?, ?, ?)",
-                            [(index, name, os.urandom(size)) for name, size in OPENINGS.items()],
+                        self._connection.execute(
+                            "INSERT INTO opening VALUES (?, 1, ?)", (index, os.urandom(OPENING_BYTES))
                         )
 
         return entries / seconds_of(insert)
 
     def close(self) -> None:
         self._connection.close()
+
+
+async def _through_workers(ledger: SqliteLedger, keys: Path, entries: int) -> float:
+    """Return the rate at which workers together have entries recorded."""
+    server = LedgerServer(ledger, published=ledger.checkpoint, in_force=lambda: (), on_changes=lambda _: None)
+    workers = []
+    for _ in range(WORKERS):
+        ours, theirs = socket.socketpair()
+        await server.serve(ours)
+        arguments = [theirs.fileno(), keys, entries // WORKERS, CALLERS[-1] // WORKERS]
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.bench.ledger_worker", *map(str, arguments),
+            pass_fds=[theirs.fileno()], stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        theirs.close()
+        workers.append(worker)
+    async with asyncio.timeout(120):
+        said = [(await worker.communicate())[0] for worker in workers]
+    await server.close()
+    moments = [[float(moment) for moment in line.split()] for line in said]
+    return entries / (max(end for _, end in moments) - min(began for began, _ in moments))
 
 
 async def _rates(plan: Plan, folder: Path) -> list[tuple[float, ...]]:
@@ -113,7 +140,8 @@ async def _rates(plan: Plan, folder: Path) -> list[tuple[float, ...]]:
         with contextlib.closing(_Floor(folder / "floor.sqlite")) as floor:
             return [
                 (
-                    *[await _entries_per_s(ledger, plan.size(ENTRIES), callers) for callers in CALLERS],
+                    *[await entries_per_s(ledger, plan.size(ENTRIES), callers) for callers in CALLERS],
+                    await _through_workers(ledger, folder / "keys", plan.size(ENTRIES)),
                     floor.entries_per_s(plan.size(ENTRIES)),
                 )
                 for _ in range(plan.rounds(ROUNDS))
@@ -125,12 +153,15 @@ async def _rates(plan: Plan, folder: Path) -> list[tuple[float, ...]]:
 def run(plan: Plan) -> list[Measure]:
     folder = plan.folder / "ledger"
     folder.mkdir()
-    rates = asyncio.run(_rates(plan, folder))
-    few, many, floor = (middle([rate[place] for rate in rates]) for place in range(3))
+    rates = uvloop.run(_rates(plan, folder))  # as the gateway runs
+    few, many, workers, floor = (middle([rate[place] for rate in rates]) for place in range(4))
     return [
         Measure(name="ledger_entries_per_s", value=many, unit="1/s", floor=floor),
         Measure(name="ledger_entries_per_s_64", value=few, unit="1/s", floor=floor),
+        Measure(name="ledger_entries_per_s_workers", value=workers, unit="1/s", floor=floor),
     ]
 
 
-FAMILY = Family(names=("ledger_entries_per_s", "ledger_entries_per_s_64"), run=run)
+FAMILY = Family(
+    names=("ledger_entries_per_s", "ledger_entries_per_s_64", "ledger_entries_per_s_workers"), run=run
+)

@@ -69,6 +69,7 @@ FILE_RULES = (
 source: {{path: {name}.parquet, format: parquet, lineage: bench.{name}}}
 unit: {{column: id, rows_max: 1, units_max: 20000000}}
 budgets: {{lineage: {{rho: "1000"}}, organisation: {{rho: "1000"}}, client: {{rho: "1000"}}}}
+acknowledged: {{rows_and_statistics: a bench asks both}}
 permits:
   - id: research-rows
     to: {{org_class: [bank]}}

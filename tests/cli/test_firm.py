@@ -16,7 +16,7 @@ from gateway.problems import INTERNAL, PROBLEM_TYPES
 FIRM = ("login", "catalog", "records", "query", "plan", "budget", "connect")
 SERVER = [
     *("pyarrow", "duckdb", "opendp", "apsw", "pydantic", "sqlglot", "argon2"),
-    *("jinja2", "orjson", "pyotp", "rfc8785", "ruamel", "structlog", "prometheus_client", "uvloop"),
+    *("jinja2", "orjson", "pyotp", "rfc8785", "yaml", "structlog", "prometheus_client", "uvloop"),
 ]
 PROGRAM = """
 import importlib.abc, json, sys

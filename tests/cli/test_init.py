@@ -1,11 +1,13 @@
 """`gateway init`: a home and a draft, or one sentence and nothing left behind."""
 
+import asyncio
 import json
 import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from upstream import an_answer, an_upstream
 
 from gateway.cli.root import gateway
 from gateway.errors import GatewayError
@@ -128,3 +130,68 @@ def test_what_cannot_be_served_leaves_nothing_behind(
 
     assert message in refused.value.detail
     assert not (tmp_path / "home").exists()
+
+
+async def looked_at(home: Path, body: bytes, *arguments: str, query: str = "") -> tuple[int, str]:
+    async with an_upstream() as upstream:
+        upstream.answers(an_answer(body))
+        address = f"{upstream.url}/v1/people.json{query}"
+        return await asyncio.to_thread(invoked, home, "init", "--data", address, *arguments)
+
+
+BODY = json.dumps({"items": [{"Số CCCD": "001085012345", "income": 350123}]}).encode()
+
+
+async def test_an_interface_is_drafted_with_its_path_and_no_value(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    code, output = await looked_at(home, BODY, "--publisher", "nso", query="?_shape=objects")
+    draft = (home / "policies" / "people.yaml").read_text(encoding="utf-8")
+
+    assert code == 0, output
+    assert "one page of JSON; 1 rows, 2 columns" in output
+    assert '#       - path: "/v1/people.json"\n#         rows: "/items"\n' in draft
+    assert '"_shape": {is: fixed, value: objects}' in draft
+    assert tomllib.loads((home / "gateway.toml").read_text(encoding="utf-8"))["data"] == "data"
+    for word in ("001085012345", "350123", "unit:", "bounds", "internal"):
+        assert word not in output + draft
+
+
+async def test_what_cannot_be_drafted_leaves_nothing_behind_either(tmp_path: Path) -> None:
+    for body, said in ((b"[]", "no array with rows"), (b"<html>", "not strict JSON")):
+        with pytest.raises(GatewayError, match=said):
+            await looked_at(tmp_path / "home", body)
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://api.example/x", "http:// is for this machine"),
+        ("http://10.0.0.1/x", "(here: `--internal`)"),
+        ("https://user@api.example/x", "without a user"),
+        ("https://api.example", "a path has letters"),
+        ("https://api.example/a//b", "a path has letters"),
+        ("https://api.example/%2e%2e/x", "a path has letters"),
+        ("https://api.example/x?a=1&a=2", "twice"),
+        ("https://api.example/x?a%5B=1", "a parameter's name"),
+        ("https://api.example/x?a=%C3%A9", "visible ASCII"),
+        ("https://api.example:99999/x", "the host or the port"),
+    ],
+)
+def test_an_address_that_no_document_can_hold_is_not_asked(tmp_path: Path, address: str, said: str) -> None:
+    with pytest.raises(GatewayError) as refused:
+        invoked(tmp_path / "home", "init", "--data", address, "--id", "x")
+    assert said in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--data", "nowhere.csv"), "there is no file or folder `nowhere.csv`"),
+        (("--data", ".", "--internal"), "are for the address of an HTTP API"),
+        (("--data", ".", "--rows", "/x"), "are for the address of an HTTP API"),
+    ],
+)
+def test_a_wrong_use_says_so(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    code, output = invoked(tmp_path / "home", "init", *arguments)
+    assert (code, said in output) == (2, True)

@@ -6,7 +6,7 @@ import sys
 
 SERVER = [
     *("pyarrow", "duckdb", "opendp", "apsw", "pydantic", "sqlglot", "argon2"),
-    *("jinja2", "orjson", "pyotp", "rfc8785", "ruamel", "structlog", "prometheus_client"),
+    *("jinja2", "orjson", "pyotp", "rfc8785", "yaml", "structlog", "prometheus_client"),
 ]
 PROGRAM = """
 import importlib.abc, json, sys

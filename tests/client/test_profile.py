@@ -97,6 +97,17 @@ def test_the_logs_key_is_trusted_on_first_use_and_then_pinned() -> None:
         checked_log_key(None, here, "second", "first")
 
 
+def test_while_the_log_changes_its_key_one_trusted_key_is_enough_and_stays_the_only_one() -> None:
+    """What the gateway shows beside the trusted key is not trusted for that."""
+    known, here = a_profile(log_key="old"), "https://gateway.example"
+
+    assert checked_log_key(known, here, "new\nold", None) == "old"
+    assert checked_log_key(known, here, "new\nold", "new") == "new"
+    assert checked_log_key(None, here, "new\nold", None) == "new\nold"
+    with pytest.raises(ProfileInvalid, match="is not the one you trust"):
+        checked_log_key(known, here, "new\nolder", None)
+
+
 def test_the_secret_stays_until_a_new_one_is_made(tmp_path: Path) -> None:
     first = connect_secret(tmp_path / "p", anew=False)
 

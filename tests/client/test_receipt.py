@@ -1,6 +1,7 @@
 """A kept receipt proves offline what was sent, and stops proving it when one byte is changed."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from gateway.client.failures import AnswerRefused
 from gateway.client.receipt import (
+    FILE_BYTES_MAX,
     ReceiptUnreadable,
     StoredReceipt,
     receipt_of,
@@ -108,16 +110,74 @@ async def test_another_logs_key_does_not_verify(headers: dict[str, str], tmp_pat
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "x", "[]", "null", "{}", '{"receipt": "AA", "entry": "AA"}', '{"receipt": 1, "entry": 1, "body": 1}',
-     '{"receipt": "A=", "entry": "AA", "body": "AA"}', "ă", "[" * 100_000],
-)  # fmt: skip
-def test_what_is_no_receipt_file_says_so(tmp_path: Path, text: str) -> None:
+    ("text", "says"),
+    [
+        ("", "the receipt file is empty"),
+        ("x", "is not JSON, or its end is cut off"),
+        ('{"receipt": "AA", "ent', "is not JSON, or its end is cut off"),
+        ("ă", "is not JSON, or its end is cut off"),
+        ("[" * 100_000, "is not JSON, or its end is cut off"),
+        ("null", "no object of receipt, entry and body"),
+        ('["receipt"]', "no object of receipt, entry and body"),
+        ('{"receipt": "AA", "entry": "AA", "more": "AA"}', "no object of receipt, entry and body"),
+        (
+            '{"receipt": "AA", "receipt": "AA", "entry": "AA"}',
+            "no object of receipt, entry and body, each once",
+        ),
+        ("{}", "the receipt file has no `receipt`"),
+        ('{"receipt": "AA", "body": "AA"}', "the receipt file has no `entry`"),
+        ('{"receipt": 1, "entry": 1, "body": 1}', "`receipt` of the receipt file is not base64url"),
+        ('{"receipt": "AA", "entry": {}, "body": ""}', "`entry` of the receipt file is not base64url"),
+        ('{"receipt": "AA", "entry": "AA", "body": "A="}', "`body` of the receipt file is not base64url"),
+    ],
+)
+def test_what_is_no_receipt_file_is_named(tmp_path: Path, text: str, says: str) -> None:
     path = tmp_path / "answer.receipt.json"
     path.write_text(text, encoding="utf-8")
 
-    with pytest.raises(ReceiptUnreadable):
+    with pytest.raises(ReceiptUnreadable, match=says):
         StoredReceipt.load(path)
+
+
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    pipe, huge = tmp_path / "pipe", tmp_path / "huge"
+    os.mkfifo(pipe)
+    with huge.open("wb") as file:
+        file.truncate(FILE_BYTES_MAX + 1)
+
+    for path, says in (
+        (tmp_path, "no plain file"),
+        (pipe, "no plain file"),
+        (huge, "too large"),
+        (tmp_path / "missing", "cannot be read: No such file or directory"),
+    ):
+        with pytest.raises(ReceiptUnreadable, match=says):
+            StoredReceipt.load(path)
+
+
+async def test_a_receipt_without_its_body_proves_the_place_only(
+    headers: dict[str, str], keyring: Keyring, tmp_path: Path
+) -> None:
+    receipt = receipt_of(headers, BODY)
+    assert receipt is not None
+    path = tmp_path / "handed-in.receipt"
+    receipt.without_body().save(path)
+
+    kept = StoredReceipt.load(path)
+
+    assert (kept.body, kept.entry, kept.proof) == (None, receipt.entry, receipt.proof)
+    assert kept.verify(keyring.log.vkey) == receipt.verify(keyring.log.vkey)
+    assert base64url(BODY) not in path.read_text()
+
+
+async def test_one_of_several_keys_is_enough(
+    headers: dict[str, str], keyring: Keyring, tmp_path: Path
+) -> None:
+    other = Keyring.create(tmp_path / "other", log_name="gateway.example/log")
+    receipt = receipt_of(headers, BODY)
+    assert receipt is not None
+
+    assert receipt.verify(f"{other.log.vkey}\n{keyring.log.vkey}").index == 0
 
 
 def test_an_answer_without_receipt_has_none_and_a_broken_one_is_not_passed_over() -> None:

@@ -5,26 +5,34 @@ import io
 import json
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.delivery.formats import Format, write_document, write_rows
 
-TABLE = pa.table(
-    {
-        "name": ["Nguyễn Thị Hồng", None, 'a "b"\\\n\u2028\x00'],
-        "id": [2**63 - 1, -1, None],
-        "income": pa.array(
-            [Decimal("12345678901234567890.10"), Decimal("-0.50"), None], pa.decimal128(38, 2)
-        ),
-        "born": [date(1985, 8, 31), date(1, 1, 1), None],
-        "member": [True, False, None],
-        "hidden": pa.nulls(3, pa.string()),
-    }
-)
+Columns = dict[str, list[Any]]
+
+TABLE: Columns = {
+    "name": ["Nguyễn Thị Hồng", None, 'a "b"\\\n\u2028\x00'],
+    "id": [2**63 - 1, -1, None],
+    "income": [Decimal("12345678901234567890.10"), Decimal("-0.50"), None],
+    "born": [date(1985, 8, 31), date(1, 1, 1), None],
+    "member": [True, False, None],
+    "hidden": [None, None, None],
+}
+
+
+def part_of(columns: Columns, start: int, stop: int) -> Columns:
+    return {name: values[start:stop] for name, values in columns.items()}
+
+
+def rows_of(columns: Columns) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
 FORMULA_STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -39,24 +47,18 @@ tables = st.lists(
     ),
     max_size=20,
 ).map(
-    lambda rows: pa.table(
-        [
-            pa.array([row[0] for row in rows], pa.string()),
-            pa.array([row[1] for row in rows], pa.int64()),
-            pa.array([row[2] for row in rows], pa.decimal128(38, 3)),
-            pa.array([row[3] for row in rows], pa.date32()),
-            pa.array([row[4] for row in rows], pa.bool_()),
-        ],
-        names=["text", "integer", 'odd "name", é', "day", "yes"],
-    )
+    lambda rows: {
+        name: [row[place] for row in rows]
+        for place, name in enumerate(["text", "integer", "odd name, é", "day", "yes"])
+    }
 )
 
 
-def as_json(table: pa.Table) -> list[dict[str, object]]:
+def as_json(columns: Columns) -> list[dict[str, object]]:
     """The rows as a JSON reader sees them."""
     return [
         {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
-        for row in table.to_pylist()
+        for row in rows_of(columns)
     ]
 
 
@@ -65,7 +67,7 @@ def read_json(text: bytes) -> object:
 
 
 def test_json_holds_the_envelope_and_then_the_rows() -> None:
-    content_type, body = write_rows(TABLE.slice(0, 2), Format.JSON, {"dataset": "homes", "revision": 3})
+    content_type, body = write_rows(part_of(TABLE, 0, 2), Format.JSON, {"dataset": "homes", "revision": 3})
 
     assert content_type == "application/json"
     assert body.decode() == (
@@ -85,7 +87,7 @@ def test_ndjson_holds_one_row_a_line() -> None:
 
 
 def test_csv_holds_a_header_and_one_row_a_line() -> None:
-    content_type, body = write_rows(TABLE.slice(0, 2), Format.CSV, {"dataset": "homes"})
+    content_type, body = write_rows(part_of(TABLE, 0, 2), Format.CSV, {"dataset": "homes"})
 
     assert content_type == "text/csv; charset=utf-8"
     assert body.decode() == (
@@ -96,7 +98,7 @@ def test_csv_holds_a_header_and_one_row_a_line() -> None:
 
 
 @given(tables)
-def test_json_and_ndjson_read_back_to_the_same_values(table: pa.Table) -> None:
+def test_json_and_ndjson_read_back_to_the_same_values(table: Columns) -> None:
     envelope = {"next": None, "cost": Decimal("0.10")}
 
     _, whole = write_rows(table, Format.JSON, envelope)
@@ -107,13 +109,13 @@ def test_json_and_ndjson_read_back_to_the_same_values(table: pa.Table) -> None:
 
 
 @given(tables)
-def test_csv_reads_back_to_the_same_values(table: pa.Table) -> None:
+def test_csv_reads_back_to_the_same_values(table: Columns) -> None:
     _, body = write_rows(table, Format.CSV, {})
 
     header, *lines = csv.reader(io.StringIO(body.decode(), newline=""), strict=True)
-    assert header == table.column_names
+    assert header == list(table)
     assert [[unguarded(line[0]), *line[1:]] for line in lines] == [
-        [plain(value) for value in row.values()] for row in table.to_pylist()
+        [plain(value) for value in row.values()] for row in rows_of(table)
     ]
 
 
@@ -137,7 +139,7 @@ def plain(value: object) -> str:
 
 @given(wild_texts)
 def test_no_text_cell_begins_like_a_formula(text: str) -> None:
-    _, body = write_rows(pa.table({text: [text], "b": [text]}), Format.CSV, {})
+    _, body = write_rows({text: [text], "b": [text]}, Format.CSV, {})
 
     cells = [cell for line in csv.reader(io.StringIO(body.decode(), newline="")) for cell in line]
     assert not any(cell and cell[0] in FORMULA_STARTS for cell in cells)
@@ -145,21 +147,21 @@ def test_no_text_cell_begins_like_a_formula(text: str) -> None:
 
 @pytest.mark.parametrize("start", FORMULA_STARTS)
 def test_a_formula_is_defused_with_an_apostrophe(start: str) -> None:
-    _, body = write_rows(pa.table({"a": [f"{start}1"], "n": [-1]}), Format.CSV, {})
+    _, body = write_rows({"a": [f"{start}1"], "n": [-1]}, Format.CSV, {})
 
     (_, line) = csv.reader(io.StringIO(body.decode(), newline=""))
     assert line == [f"'{start}1", "-1"]
 
 
 def test_text_that_a_spreadsheet_of_another_locale_would_split_is_quoted() -> None:
-    _, body = write_rows(pa.table({"a": ["x;=1", "y\t=1"], "b": [1, 2]}), Format.CSV, {})
+    _, body = write_rows({"a": ["x;=1", "y\t=1"], "b": [1, 2]}, Format.CSV, {})
 
     assert body.decode() == 'a,b\r\n"x;=1",1\r\n"y\t=1",2\r\n'
 
 
 def test_empty_text_and_null_differ_in_csv_and_a_lone_null_is_a_line() -> None:
-    _, two = write_rows(pa.table({"a": ["", None], "b": ["x", "x"]}), Format.CSV, {})
-    _, one = write_rows(pa.table({"a": [None, "x"]}), Format.CSV, {})
+    _, two = write_rows({"a": ["", None], "b": ["x", "x"]}, Format.CSV, {})
+    _, one = write_rows({"a": [None, "x"]}, Format.CSV, {})
 
     assert two == b'a,b\r\n"",x\r\n,x\r\n'
     assert one == b'a\r\n""\r\nx\r\n'
@@ -169,17 +171,17 @@ def test_empty_text_and_null_differ_in_csv_and_a_lone_null_is_a_line() -> None:
     ("form", "body"), [(Format.JSON, b'{"rows":[]}'), (Format.NDJSON, b""), (Format.CSV, b"a\r\n")]
 )
 def test_no_rows_are_written_as_none(form: Format, body: bytes) -> None:
-    for table in (pa.table({"a": pa.nulls(0, pa.string())}), pa.schema([("a", pa.int64())]).empty_table()):
-        assert write_rows(table, form, {}) == (form.content_type, body)
+    assert write_rows({"a": []}, form, {}) == (form.content_type, body)
 
 
 @pytest.mark.parametrize("form", Format)
 def test_many_rows_are_written_like_few(form: Format) -> None:
-    table = pa.table({"n": list(range(40_000)), "text": [f"số {n}" for n in range(40_000)]})
+    table: Columns = {"n": list(range(40_000)), "text": [f"số {n}" for n in range(40_000)]}
 
     _, body = write_rows(table, form, {})
 
-    parts = [write_rows(table.slice(start, 8_000), form, {})[1] for start in range(0, 40_000, 8_000)]
+    starts = range(0, 40_000, 8_000)
+    parts = [write_rows(part_of(table, start, start + 8_000), form, {})[1] for start in starts]
     head, tail, between = {
         Format.JSON: (b'{"rows":[', b"]}", b","),
         Format.NDJSON: (b"", b"", b""),
@@ -189,10 +191,12 @@ def test_many_rows_are_written_like_few(form: Format) -> None:
 
 
 @pytest.mark.parametrize("form", Format)
-@pytest.mark.parametrize("column", [[1.5], [[1]], [b"x"]], ids=["float", "list", "binary"])
+@pytest.mark.parametrize(
+    "column", [[1.5], [[1]], [b"x"], [None, 1.5]], ids=["float", "list", "binary", "float and null"]
+)
 def test_a_type_that_masking_never_returns_is_not_written(form: Format, column: list[object]) -> None:
     with pytest.raises(AssertionError, match="no format writes"):
-        write_rows(pa.table({"a": column}), form, {})
+        write_rows({"a": column}, form, {})
 
 
 def test_an_envelope_cannot_smuggle_rows() -> None:

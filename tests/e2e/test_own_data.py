@@ -5,8 +5,10 @@ import base64
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from asyncio.subprocess import Process
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from house import House, a_firm, free_port
+from real_datasette import datasette
 
 from gateway.cli.demo.cast import Firm
+from gateway.cli.demo.person import approve
 from gateway.client import ClientKey
 from gateway.ledger.audit import verify_store
 
@@ -48,7 +52,7 @@ def quiet(home: Path) -> None:
     settings.write_text(text, encoding="utf-8")
 
 
-def test_the_words_of_the_readme_serve_a_file(tmp_path: Path) -> None:
+def test_the_words_of_the_readme_lead_from_an_empty_home_to_the_firms_first_answer(tmp_path: Path) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", section(), flags=re.DOTALL)
     assert [block.splitlines()[0].split()[0] for block in blocks] == [
         "export",
@@ -81,15 +85,24 @@ def test_the_words_of_the_readme_serve_a_file(tmp_path: Path) -> None:
     ):
         assert word in outputs[1]
     assert ": ok, clinic revision 1" in outputs[2]
-    assert "(advice)" not in outputs[2]
+    advice = [line for line in outputs[2].splitlines() if line.endswith("(advice)")]
+    assert [line for line in advice if "nothing tests these rules" not in line] == []
     assert "12345" not in outputs[0]
     secret = parse_qs(urlsplit(outputs[3].splitlines()[-1]).query)["secret"][0]
 
     house = House(tmp_path / "clinic-home", port)
     firm = a_lab(secret, ClientKey.load(tmp_path / "lab.pem"))
     with house.serving():
-        rows, answer = asyncio.run(asked(house, firm))
+        statistic, listed, table, rows = asyncio.run(firms_side(firm, port, tmp_path))
 
+    assert re.findall(r"^ *(\d\d) .*±", statistic, flags=re.MULTILINE) == ["01", "48", "79"]
+    assert [each["id"] for each in json.loads(listed)["datasets"]] == ["clinic"]
+    assert table.startswith("so_cccd,ho_va_ten,ngay_sinh,dien_thoai,tinh,chi_phi\r\n")
+    assert table.count("\r\n") == 6
+    check_masked(json.loads(rows)["rows"])
+
+
+def check_masked(rows: list[dict[str, Any]]) -> None:
     assert len(rows) == 5
     assert all(row["so_cccd"].startswith("p1_") and row["ho_va_ten"] is None for row in rows)
     assert {row["ngay_sinh"] for row in rows} == {"1985-01-01", "1990-01-01", "1978-01-01", "2001-01-01"}
@@ -97,14 +110,65 @@ def test_the_words_of_the_readme_serve_a_file(tmp_path: Path) -> None:
     assert sorted(row["chi_phi"] or 0 for row in rows) == [0, 0, 200000, 300000, 1200000]
     assert not any("ghi_chu" in row for row in rows)
     assert len({row["so_cccd"] for row in rows}) == 4
-    assert answer == ["n", "n_margin"]
 
 
-async def asked(house: House, firm: Firm) -> tuple[list[dict[str, Any]], list[str]]:
-    async with house.session(firm) as session:
-        rows = (await session.records("clinic")).document["rows"]
-        answer = await session.query("clinic", "SELECT COUNT(*) AS n FROM data")
-        return rows, list(answer.frame().columns)
+async def firms_side(firm: Firm, port: int, folder: Path) -> tuple[str, ...]:
+    """Run the README's lines for firms as they stand, but for ports, and return what they print."""
+    start = README.index("<!-- firm's side -->")
+    lines = re.findall(r"^    (\S.+)$", README[start : README.index("\n## ", start + 50)], flags=re.MULTILINE)
+    login, query, connect, *curls = (line.replace(":8080", f":{port}") for line in lines)
+    assert [line.split()[:2] for line in (login, query, connect)] == [
+        ["gateway", "login"],
+        ["gateway", "query"],
+        ["gateway", "connect"],
+    ]
+    assert len(curls) == 3
+
+    entering = await started(login, folder)
+    shown = await until(entering.stderr, r"page +(\S+)\n *code +(\S+)\n *key phrase +(\S+)")
+    await approve(firm, shown[2], shown[1], shown[3])
+    await ended(entering)
+    statistic = await ended(await started(query, folder))
+    signer = await started(f"exec {connect} --port 0", folder)
+    address = await until(signer.stdout, r"(http://127\.0\.0\.1:\d+/\S+)/\n")
+    try:
+        answers = [
+            await ended(
+                await started(
+                    line.replace("http://127.0.0.1:8765/SECRET", address[1]) + " -sS --fail", folder
+                )
+            )
+            for line in curls
+        ]
+    finally:
+        signer.terminate()
+        await ended(signer)
+    return statistic, *answers
+
+
+async def started(line: str, folder: Path) -> Process:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return await asyncio.create_subprocess_exec(
+        "bash", "-c", line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "GATEWAY_PROFILE": str(folder / "firm")},
+    )  # fmt: skip
+
+
+async def ended(process: Process) -> str:
+    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, errors.decode()
+    return output.decode()
+
+
+async def until(stream: asyncio.StreamReader | None, pattern: str) -> re.Match[str]:
+    """Return what a program shows, as soon as it does."""
+    assert stream is not None
+    shown = ""
+    while not (found := re.search(pattern, shown)):
+        line = (await asyncio.wait_for(stream.readline(), 30)).decode()
+        assert line, shown
+        shown += line
+    return found
 
 
 def a_lab(secret: str, key: ClientKey) -> Firm:
@@ -237,6 +301,87 @@ def test_a_folder_of_parquet_is_served_as_one_source(tmp_path: Path) -> None:
     assert "datasets 1" in line
     assert sorted(int(str(row["tuoi"])) for row in rows) == list(range(300))
     assert {row["ho_ten"] for row in rows} == {None}
+
+
+def people(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute('CREATE TABLE people ("Số CCCD" TEXT, province TEXT, age INTEGER, note TEXT)')
+        database.executemany(
+            "INSERT INTO people VALUES (?, ?, ?, ?)",
+            [(f"0010850{n:05}", "Cà Mau" if n % 2 else "Bến Tre", n % 90, f"geheim {n}") for n in range(250)],
+        )
+    database.close()
+
+
+def test_an_api_goes_from_the_guides_words_to_masked_rows(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
+    words, *rest = re.findall(r"```sh\n(.*?)```", guide, flags=re.DOTALL)
+    upstream, port, home = free_port(), free_port(), tmp_path / "var"
+    people(tmp_path / "db.db")
+    assert rest == []
+    words = words.replace(":8001/", f":{upstream}/").replace("gateway init", f"gateway init --port {port}")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with datasette(tmp_path / "db.db", upstream):
+        done = subprocess.run(
+            ["bash", "-c", words], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        told = done.stdout + done.stderr
+        document = home / "policies" / "people.yaml"
+        draft = document.read_text(encoding="utf-8")
+
+        assert done.returncode == 1
+        for word in ("`steward` is missing", "`permits` is missing", "it serves nothing yet", "so_cccd"):
+            assert word in told, told
+        assert not any(word in told for word in ("without `unit`", "bounds", "grouped by"))
+        assert not re.search("geheim|00108500|Mau|Tre", told + draft)
+        assert 'stored_as: "Số CCCD"' in draft
+
+        document.write_text(filled_in(draft), encoding="utf-8")
+        said = run("policy", "check", str(document), cwd=tmp_path)
+        assert "two firms" not in said
+        quiet(home)
+        house, firm = House(home, port), a_firm(org_class="research")
+        house.register(firm)
+        with house.serving():
+            rows = asyncio.run(pages(house, firm))
+
+    assert len(rows) == 250
+    assert len({row["so_cccd"] for row in rows}) == 250
+    assert all(str(row["so_cccd"]).startswith("p1_") for row in rows)
+    assert sorted({row["age"] for row in rows}) == list(range(0, 90, 10))
+    assert all(set(row) == {"so_cccd", "province", "age"} for row in rows)
+
+
+def filled_in(draft: str) -> str:
+    """What a steward does: the gaps filled, the example uncommented, its question marks answered."""
+    draft = re.sub(r"^#( {2,}[^ ?].*)$", r" \1", draft, flags=re.MULTILINE)
+    for gap, value in {
+        "    vi:  # fill in\n": "    vi: Cục\n",
+        "    en:  # fill in\n": "    en: Bureau\n",
+        "steward:  #": "steward: Chief of Division  #",
+        "  importance:  #": "  importance: none  #",
+        "# ?: {is: size, at_most: 100}": "_size: {is: size, at_most: 100}",
+        "# ?: {is: cursor, found_at: /?}": "_next: {is: cursor, found_at: /next}",
+        "province: drop": "province: keep",
+        "source:\n": "acknowledged: {linkable: one institute asks}\nsource:\n",
+    }.items():
+        assert gap in draft, gap
+        draft = draft.replace(gap, value)
+    return draft
+
+
+async def pages(house: House, firm: Firm) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    more: dict[str, str | int] = {}
+    async with house.session(firm) as session:
+        for _ in range(5):
+            page = (await session.proxy("people", "db/people.json", more)).document
+            rows += page["rows"]
+            if page.get("next_cursor") is None:
+                break
+            more = {"_next": page["next_cursor"]}
+    return rows
 
 
 def test_a_file_that_broke_after_init_is_not_served_and_the_line_is_named(tmp_path: Path) -> None:

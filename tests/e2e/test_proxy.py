@@ -10,27 +10,25 @@ import json
 import os
 import socket
 import sqlite3
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import combinations
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 from house import House, a_firm, free_port, make_house
+from real_datasette import datasette
 
 from gateway.cli.demo.cast import Firm
 from gateway.client import Answer, Gateway, GatewayProblem
 from gateway.ledger.audit import verify_store
 
 DATASET = "us.proxy.people"
+CLOSED = "us.proxy.closed"
 SIZE = 200
 
 
@@ -96,8 +94,9 @@ valid: {{from: 2026-01-01, until: 2030-12-31}}
 title: {{vi: Bảng qua cổng, en: A table behind the gate}}
 publisher: {{org: census, name: {{vi: Cục Điều tra, en: Census Bureau}}}}
 steward: Chief of Population Division
-classification: {{sharing: shared, importance: none, personal: basic}}
+classification: {{sharing: shared, importance: none, personal: sensitive}}
 source: {{url: "{url}", format: http, lineage: {DATASET}}}
+acknowledged: {{linkable: "one firm asks here, and a rival to see what both see"}}
 columns:{table.columns}
 purposes:
   research: {{vi: Nghiên cứu, en: Research}}
@@ -122,6 +121,13 @@ permits:
 """
 
 
+def closed(text: str) -> str:
+    """Return the rules for another dataset of the same list, in which a firm can set nothing."""
+    text = text.replace(text[text.index("acknowledged:") : text.index("columns:")], "")
+    start, end = text.index("          _size:"), text.index("    limits:")
+    return (text[:start] + text[end:]).replace(f"id: {DATASET}", f"id: {CLOSED}")
+
+
 def fill(path: Path, table: Table) -> None:
     """Write the table, with full-text search and a second table that nobody may ask for."""
     names = list(table.raw[0])
@@ -137,37 +143,6 @@ def fill(path: Path, table: Table) -> None:
         database.execute(f'CREATE VIRTUAL TABLE people_fts USING fts5("{table.hidden}", content=people)')
         database.execute("INSERT INTO people_fts(people_fts) VALUES ('rebuild')")
     database.close()
-
-
-@contextmanager
-def datasette(path: Path, port: int) -> Iterator[None]:
-    """Run a real datasette until the block ends."""
-    command = [
-        sys.executable,
-        "-m",
-        "datasette",
-        "serve",
-        str(path),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        give_up_at = time.monotonic() + 30
-        while True:
-            assert process.poll() is None
-            assert time.monotonic() < give_up_at
-            try:
-                with urlopen(f"http://127.0.0.1:{port}/-/versions.json", timeout=1):
-                    break
-            except (URLError, OSError):
-                time.sleep(0.1)
-        yield
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +166,8 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
     fill(folder / "db.db", table)
     url = f"http://127.0.0.1:{port}"
     (folder / "data").mkdir()
-    house = make_house(folder / "home", data=folder / "data", rules={DATASET: rules(table, url)})
+    text = rules(table, url)
+    house = make_house(folder / "home", data=folder / "data", rules={DATASET: text, CLOSED: closed(text)})
     firm, rival = a_firm("bank-a", number=1), a_firm("bank-b", number=2)
     house.register(firm, rival)
     with datasette(folder / "db.db", port), house.serving():
@@ -253,6 +229,41 @@ async def test_p8_two_firms_get_other_pseudonyms_in_another_order(gate: Gate) ->
     assert not tokens(first) & tokens(other)
     assert plain(first) != plain(other)
     assert Counter(plain(first)) == Counter(plain(other))
+
+
+async def test_where_pages_can_be_set_two_firms_line_their_pseudonyms_up(gate: Gate) -> None:
+    """What `acknowledged: {linkable: ...}` accepts: docs/decisions/0007 says why it must be said."""
+
+    async def token_by_token(session: Gateway) -> list[str | None]:
+        tokens, more = [], {}
+        for _ in range(5):
+            page = (await session.proxy(DATASET, "db/people.json", {"_size": 1, **more})).document
+            tokens += [row[gate.table.token] for row in page["rows"]]
+            more = {"_next": page["next_cursor"]}
+        return tokens
+
+    async with gate.house.session(gate.firm) as one, gate.house.session(gate.rival) as two:
+        mine, theirs = await token_by_token(one), await token_by_token(two)
+    owner = [row[gate.table.token] for row in gate.table.raw[:5]]
+
+    assert not set(mine) & set(theirs)
+    assert len(set(zip(mine, theirs, owner, strict=True))) == len(set(owner)) > 1
+
+
+async def test_p8_where_nothing_can_be_set_two_firms_cannot(gate: Gate) -> None:
+    """Promise P8: one list, the same rows for both, in an order of each one's own."""
+    kept, value = gate.table.kept, gate.table.value
+    async with gate.house.session(gate.firm) as one, gate.house.session(gate.rival) as two:
+        pages = [(await each.proxy(CLOSED, "db/people.json")).document for each in (one, two)]
+        for name, given in {"_size": "1", "_next": "1", "_sort": kept, kept: value}.items():
+            with pytest.raises(GatewayProblem, match="is not open to you here"):
+                await one.proxy(CLOSED, "db/people.json", {name: given})
+    mine, theirs = ([(str(row[kept]), row[gate.table.banded]) for row in page["rows"]] for page in pages)
+    listed = [shown(row, gate.table) for row in gate.table.raw[: len(mine)]]
+
+    assert [page.get("next_cursor") for page in pages] == [None, None]
+    assert Counter(mine) == Counter(theirs)
+    assert all(one != other for one, other in combinations((mine, theirs, listed), 2))
 
 
 async def test_pages_show_every_row_once_by_cursors_that_tell_nothing(gate: Gate) -> None:

@@ -155,7 +155,7 @@ class Bench:
         return asyncio.run(self.engine.execute(plan))
 
     def rows(self, plan: RowsPlan) -> list[tuple[Any, ...]]:
-        return [tuple(row.values()) for row in self.ask(plan).table.to_pylist()]
+        return list(zip(*self.ask(plan).columns.values(), strict=True))
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,23 @@
 """A value of an upstream is of its column's type, or null: nothing passes for not fitting."""
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.engines.cells import arrow_type, table_of
-from gateway.engines.document import at, read, rows_at
+from gateway.engines.cells import (
+    arrow_type,
+    table_of,
+    typed_cell,
+    typed_column,
+    typed_columns,
+    values_of,
+)
+from gateway.engines.document import Number, at, read, rows_at, strictly_read
 from gateway.errors import EngineFailed
 from gateway.terms.dataset import Column, ColumnType, Personal
 from gateway.terms.identifiers import ColumnName
@@ -21,8 +29,8 @@ def a_column(kind: ColumnType, decimals: int = 0) -> Column:
 
 def value_of(text: str, kind: ColumnType, decimals: int = 0) -> object:
     rows = rows_at(read(f'[{{"c":{text}}}]'.encode()), "", rows_max=1)
-    (value,) = table_of(rows, (a_column(kind, decimals),)).column(0).to_pylist()
-    return value
+    (values,) = typed_columns(rows, (a_column(kind, decimals),)).values()
+    return values[0]
 
 
 @pytest.mark.parametrize(
@@ -77,14 +85,104 @@ ANYTHING = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from("cde"), ANYTHING), max_size=5), st.sampled_from(ColumnType))
 def test_no_value_is_an_error_and_none_leaves_its_type(rows: list[dict[str, Any]], kind: ColumnType) -> None:
     column = a_column(kind, 2)
-    table = table_of(rows, (column,))
+    table = table_of(typed_columns(rows, (column,)), (column,))
 
     assert table.column_names == ["c"]
     assert table.schema.field("c").type == arrow_type(column)
     assert table.num_rows == len(rows)
+    assert values_of(table.column(0)) == typed_columns(rows, (column,))[column.name]
+
+
+CELLS: dict[str, st.SearchStrategy[Any]] = {
+    "texts": st.text(max_size=5) | st.sampled_from(["\ud800", "\udc00", "12", "true", "2020-02-29"]),
+    "days": st.dates().map(str) | st.sampled_from(["2020-02-30", "0000-01-01", "2020-1-011", "20200101--"]),
+    "odd days": st.text(alphabet="0123456789-T: ", min_size=10, max_size=10)
+    | st.dates().map("{}T00:00:00".format),
+    "integers": st.integers() | st.sampled_from([2**63, -(2**63) - 1, 2**63 - 1, 0, 1]),
+    "truths": st.booleans(),
+    "numbers": st.decimals(allow_nan=False, allow_infinity=False).map(lambda number: Number(str(number))),
+    "nested": st.just({"a": 1}) | st.just([1]),
+    "nothing": st.none(),
+}
+KINDS_OF_CELLS = st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=3, unique=True)
+
+
+@settings(max_examples=500, deadline=None)
+@given(KINDS_OF_CELLS, st.sampled_from(ColumnType), st.data())
+def test_a_column_is_typed_as_its_cells_are(kinds: list[str], kind: ColumnType, data: st.DataObject) -> None:
+    cells = data.draw(st.lists(st.one_of([CELLS[name] for name in kinds]), max_size=8))
+    column = a_column(kind, 2)
+
+    typed = typed_column(cells, column)
+
+    expected = [typed_cell(cell, column) for cell in cells]
+    assert [(type(value), value) for value in typed] == [(type(value), value) for value in expected]
+
+
+@pytest.mark.parametrize("text", ["-0.001", "-0", "-0.00", "-0e5"])
+def test_nothing_is_less_than_nothing(text: str) -> None:
+    assert str(value_of(text, ColumnType.DECIMAL, 2)) == "0.00"
+
+
+JSON_WORDS = st.sampled_from(
+    [*"{}[],: \n1é\x01\ufeff", '"a"', '"a":', '"a" :', '"b":', '"\\":"', '":"', '"a:b"', '"\\u0061":']
+) | st.sampled_from(["1.50", "-0", "1e5", "9" * 30, "9" * 5000, "null", "true", "NaN", '"\\ud800"'])
+DOCUMENTS = st.recursive(
+    st.sampled_from(
+        ["1", "-1.50", "1e5", "null", "true", '"x"', '"a:b"', '":"', '"\\":"', '"b\\" : c"', '"\\ud83d"']
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda parts: "[" + ",".join(parts) + "]")
+        | st.lists(
+            st.tuples(
+                st.sampled_from(['"a"', '"b"', '"\\u0061"', '"c:"', '"\\"c"', '""']),
+                st.sampled_from([":", ": ", " :", "\n:"]),
+                inner,
+            ),
+            max_size=4,
+        ).map(lambda members: "{" + ",".join("".join(member) for member in members) + "}")
+    ),
+    max_leaves=12,
+)
+
+
+def outcome(reader: Callable[[bytes], object], body: bytes) -> str:
+    try:
+        return repr(reader(body))
+    except EngineFailed:
+        return "refused"
+
+
+@settings(max_examples=1500, deadline=None)
+@given((DOCUMENTS | st.lists(JSON_WORDS, max_size=12).map("".join)).map(str.encode) | st.binary(max_size=12))
+def test_reading_quickly_is_reading_strictly(body: bytes) -> None:
+    assert outcome(read, body) == outcome(strictly_read, body)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":1,"a":2}',
+        '{"a" :1,"a":2}',
+        '{"a":1,"\\u0061":2}',
+        '[{"a":1},{"a":1,"a" :1}]',
+        '{"rows":[{"a":":"}],"rows":[]}',
+        '[{"a":{"b":1,"b":2}}]',
+        '[[{"b":1,"b":2}]]',
+    ],
+)
+def test_a_name_that_comes_twice_is_found_wherever_it_stands(text: str) -> None:
+    assert outcome(read, text.encode()) == "refused"
+
+
+@pytest.mark.parametrize("text", ['[{"a":1.50,"b":null}]', '{"rows":[{"a":"12:30"}],"next":null}', "[]"])
+def test_a_usual_reply_is_read_by_the_quick_way_alone(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.engines.document.json", None)
+    assert read(text.encode()) is not None
 
 
 @pytest.mark.parametrize(

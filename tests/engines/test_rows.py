@@ -1,6 +1,7 @@
 """Rows: typed, chosen by bound constants, in an order of the recipient's own, page by page."""
 
-import hashlib
+import re
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gateway.terms.dataset import ColumnType
+from gateway.errors import EngineFailed
+from gateway.order import Order
+from gateway.terms.dataset import ColumnType, Dataset
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.predicate import AllOf, AnyOf, Comparator, Comparison, Not
 
@@ -17,8 +20,22 @@ HEADER = ["person", "region", "age", "income", "day", "flag"]
 FORMATS = pytest.mark.parametrize("path", ["rows.csv", "rows.parquet"])
 
 
-def order_key(order: bytes, position: int) -> str:
-    return hashlib.sha256(f"{order.hex()}{position}".encode()).hexdigest()
+def in_order(key: bytes, rows: int) -> list[int]:
+    """The places of a table's rows in one recipient's order, from its first to its last."""
+    order = Order.of(rows, key)
+    return list(order.rows_at(0, order.ranks, rows=rows)["place"].to_pylist())
+
+
+def paged(bench: Any, dataset: Dataset, **more: Any) -> list[list[Any]]:
+    """The first column of every page."""
+    pages, after = [], None
+    while True:
+        answer = bench.ask(bench.a_rows_plan(dataset, after=after, **more))
+        pages.append(next(iter(answer.columns.values())))
+        after = answer.last_order_key
+        if after is None:
+            return pages
+        assert re.fullmatch("[0-9a-f]{18}", after)
 
 
 @FORMATS
@@ -35,17 +52,10 @@ def test_cells_are_values_of_their_declared_type_or_null(bench: Any, path: str) 
     answer = bench.ask(bench.a_rows_plan(bench.a_dataset(path)))
 
     assert answer.last_order_key is None
-    assert answer.table.schema == pa.schema(
-        [
-            ("person", pa.string()),
-            ("region", pa.string()),
-            ("age", pa.int64()),
-            ("income", pa.decimal128(38, 2)),
-            ("day", pa.date32()),
-            ("flag", pa.bool_()),
-        ]
-    )
-    assert sorted(tuple(row.values()) for row in answer.table.to_pylist()) == [
+    assert list(answer.columns) == ["person", "region", "age", "income", "day", "flag"]
+    kinds = [set(map(type, values)) - {type(None)} for values in answer.columns.values()]
+    assert kinds == [{str}, {str}, {int}, {Decimal}, {date}, {bool}]
+    assert sorted(zip(*answer.columns.values(), strict=True)) == [
         ("a", 'đ\n"é;', 7, Decimal("1.01"), date(2024, 2, 29), True),
         ("b", "", None, None, None, None),
         ("c", None, None, None, None, None),
@@ -55,20 +65,66 @@ def test_cells_are_values_of_their_declared_type_or_null(bench: Any, path: str) 
 @FORMATS
 def test_pages_follow_the_recipients_order_and_miss_no_row(bench: Any, path: str) -> None:
     bench.put(path, HEADER, [[str(n), "n", str(n), None, None, None] for n in range(50)])
-    order, pages, after = bytes(32), [], None
-    while True:
-        plan = bench.a_rows_plan(
-            bench.a_dataset(path), names=("age",), rows_max=7, after=after, order_key=order
-        )
-        answer = bench.ask(plan)
-        pages.append(answer.table.column("age").to_pylist())
+    pages = paged(bench, bench.a_dataset(path), names=("age",), rows_max=7, order_key=bytes(32))
+
+    assert [len(page) for page in pages] == [7] * 7 + [1]
+    assert [n for page in pages for n in page] == in_order(bytes(32), 50)
+
+
+@pytest.mark.parametrize("share", [1, 2, 30, 1_000, 40_000])
+@pytest.mark.parametrize("rows_max", [1, 40, 100_000])
+def test_pages_of_a_condition_are_the_order_without_the_other_rows(
+    bench: Any, share: int, rows_max: int
+) -> None:
+    """However few rows a condition chooses: looked for among the next ranks, or ranked all."""
+    count = 40_000
+    numbers = pa.array(range(count))
+    pq.write_table(
+        pa.table({"age": numbers, "person": numbers.cast(pa.string())}), bench.folder / "n.parquet"
+    )
+    dataset = bench.a_dataset("n.parquet", (bench.columns[2], bench.columns[0]))
+    chosen = Comparison(ColumnName("age"), Comparator.LESS, (count // share,))
+    plan = bench.a_rows_plan(dataset, predicate=chosen, rows_max=rows_max, names=("age",))
+    expected = [n for n in in_order(plan.order_key, count) if n < count // share]
+    got, after = [], None
+    for _ in range(4):
+        answer = bench.ask(replace(plan, after=after))
+        got += answer.columns["age"]
         after = answer.last_order_key
         if after is None:
             break
-        assert after == order_key(order, pages[-1][-1])
 
-    assert [len(page) for page in pages] == [7] * 7 + [1]
-    assert [n for page in pages for n in page] == sorted(range(50), key=lambda n: order_key(order, n))
+    assert got == expected[: 4 * rows_max]
+    assert (after is None) == (len(expected) <= 4 * rows_max)
+
+
+def test_a_cursor_goes_on_in_its_own_order_when_rows_were_added(bench: Any) -> None:
+    """The table grows past a power of four: the old order goes on, and new rows behind it are missed."""
+
+    def put(count: int) -> None:
+        bench.put("grown.csv", HEADER, [[str(n), "n", str(n), None, None, None] for n in range(count)])
+
+    put(16)
+    dataset = bench.a_dataset("grown.csv")
+    plan = bench.a_rows_plan(dataset, names=("age",), rows_max=5)
+    first = bench.ask(plan)
+    put(20)
+    rest = bench.rows(replace(plan, after=first.last_order_key, rows_max=100))
+
+    assert first.columns["age"] + [n for (n,) in rest] == in_order(plan.order_key, 16)
+
+
+@pytest.mark.parametrize("after", ["", "0f" * 32, "06", "0500000000000000001", "07" + "0" * 16])
+def test_a_page_goes_on_from_nowhere_else(bench: Any, after: str) -> None:
+    bench.put("order.csv", HEADER, [["a", "n", "1", None, None, None]])
+    with pytest.raises(EngineFailed):
+        bench.ask(bench.a_rows_plan(bench.a_dataset("order.csv"), after=after))
+
+
+def test_a_table_without_rows_is_one_empty_page(bench: Any) -> None:
+    bench.put("empty.csv", HEADER, [])
+
+    assert paged(bench, bench.a_dataset("empty.csv")) == [[]]
 
 
 def test_two_recipients_get_two_orders(bench: Any) -> None:
@@ -92,10 +148,8 @@ def test_a_row_number_is_the_place_in_the_file_whatever_the_threads(bench: Any) 
         bench.rows(bench.a_rows_plan(bench.a_dataset(path, columns), names=("person",), rows_max=3))
         for path in ("large.csv", "large.parquet")
     ]
-    order = bytes(range(32))
 
-    expected = sorted(range(count), key=lambda n: order_key(order, n))[:3]
-    assert firsts == [[(str(n),) for n in expected]] * 2
+    assert firsts == [[(str(n),) for n in in_order(bytes(range(32)), count)[:3]]] * 2
 
 
 @FORMATS

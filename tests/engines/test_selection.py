@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.engines.cells import arrow_type, table_of
+from gateway.engines.cells import arrow_type, table_of, typed_columns
 from gateway.engines.condition import condition
 from gateway.engines.selection import selected
 from gateway.engines.typed import Parameters, typed
@@ -101,7 +101,7 @@ def database() -> duckdb.DuckDBPyConnection:
 def test_a_table_and_sql_select_the_same_rows(
     database: duckdb.DuckDBPyConnection, rows: list[dict[str, object]], predicate: Predicate
 ) -> None:
-    table = table_of(rows, COLUMNS)
+    table = table_of(typed_columns(rows, COLUMNS), COLUMNS)
     parameters = Parameters()
     where = condition(predicate, {column.name: (column.name, column) for column in COLUMNS}, parameters)
     database.register("given", table.append_column("place", pa.array(range(len(rows)), pa.int64())))
@@ -141,4 +141,4 @@ def test_a_text_of_an_upstream_is_the_value_it_would_be_in_a_file(
 
     rows = [{column.name: text} for text in texts]
 
-    assert table_of(rows, (column,)).column(0).to_pylist() == in_a_file.to_pylist()
+    assert typed_columns(rows, (column,)) == {column.name: in_a_file.to_pylist()}

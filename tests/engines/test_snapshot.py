@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -171,6 +173,41 @@ async def test_many_first_questions_prepare_once(tmp_path: Path, bench: Any, an_
     assert len(seen) == 1
 
 
+async def test_of_two_processes_one_prepares_and_the_other_waits_and_finds_it(
+    tmp_path: Path, bench: Any, an_engine: Engines
+) -> None:
+    put(tmp_path, list(range(1, 100)))
+    dataset, engines = bench.a_dataset("a.csv"), (an_engine(), an_engine())
+    folder = os.open(tmp_path / "snapshots", os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)  # a third one is at work
+    asked = [asyncio.create_task(engine.execute(sum_of_ages(bench, dataset))) for engine in engines]
+    await asyncio.sleep(0.3)
+    waited = snapshots(tmp_path)
+    os.close(folder)
+
+    answers = await asyncio.gather(*asked)
+
+    assert (waited, len(snapshots(tmp_path))) == ([], 1)
+    assert len({answer.values for answer in answers}) == 1
+
+
+async def test_a_workshop_of_another_process_that_is_at_work_stays(
+    tmp_path: Path, an_engine: Engines
+) -> None:
+    an_engine()
+    workshop = tmp_path / "snapshots" / "preparing-elsewhere"
+    workshop.mkdir()
+    folder = os.open(tmp_path / "snapshots", os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+
+    an_engine()
+    stayed = workshop.exists()
+    os.close(folder)
+    an_engine()
+
+    assert (stayed, workshop.exists()) == (True, False)
+
+
 async def test_a_preparation_that_fails_rests_before_the_next(
     tmp_path: Path, bench: Any, an_engine: Engines
 ) -> None:
@@ -203,6 +240,47 @@ async def test_folder_and_files_are_for_the_owner_only(
 
     assert stat.S_IMODE((tmp_path / "snapshots").stat().st_mode) == 0o700
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
+
+
+def test_a_question_goes_on_with_the_snapshot_that_it_began_with(
+    tmp_path: Path, bench: Any, an_engine: Engines
+) -> None:
+    put(tmp_path, list(range(1000)))
+    snapshots, dataset = an_engine()._snapshots, bench.a_dataset("a.csv")
+    snapshots.prepare(dataset, Work())
+    connection, snapshot = snapshots.connect(dataset) or (None, None)
+    assert connection is not None
+    assert snapshot is not None
+    connection.execute(f"SELECT c2 FROM {snapshot.table} ORDER BY position")  # noqa: S608
+    put(tmp_path, [7])
+    snapshots.prepare(dataset, Work())
+    rest = connection.fetchall()
+    present, (_, newer) = snapshots.connect(dataset), snapshots.connect(dataset) or (None, None)
+
+    assert rest == [(n,) for n in range(1000)]
+    assert (snapshot.rows, newer and newer.rows) == (1000, 1)
+    assert present is not None
+    attached = present[0].execute("SELECT count(*) FROM duckdb_databases() WHERE NOT internal").fetchall()
+    assert attached == [(2,)]  # the snapshot, and the database in memory
+
+
+async def test_a_snapshot_is_one_file_that_nothing_writes_any_more(
+    tmp_path: Path, bench: Any, an_engine: Engines
+) -> None:
+    put(tmp_path, [1, 2])
+    engine, dataset = an_engine(), bench.a_dataset("a.csv")
+    await engine.check(dataset)
+    (made,) = snapshots(tmp_path)
+    before = made.read_bytes()
+    connection, snapshot = engine._snapshots.connect(dataset) or (None, None)
+    assert connection is not None
+    assert snapshot is not None
+    for sql in ("DELETE FROM {}", "DROP TABLE {}", "CREATE INDEX i ON {} (position)"):
+        with pytest.raises(duckdb.Error):
+            connection.execute(sql.format(snapshot.table))
+    await engine.close()
+
+    assert (snapshots(tmp_path), made.read_bytes()) == ([made], before)
 
 
 async def test_what_belongs_to_no_served_dataset_is_removed(
@@ -242,7 +320,7 @@ def test_a_crash_while_preparing_leaves_nothing_that_is_read(
     put(tmp_path, [1] * 300_000)
     code = PREPARE.format(here=str(Path(__file__).parent), folder=str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", code]) as process:
-        while not list(tmp_path.glob("snapshots/preparing-*/*.parquet")) and process.poll() is None:
+        while not list(tmp_path.glob("snapshots/preparing-*/*.duckdb")) and process.poll() is None:
             time.sleep(0.005)
         process.kill()
     left = snapshots(tmp_path)

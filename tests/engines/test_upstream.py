@@ -86,6 +86,10 @@ async def asked(engine: UpstreamEngine, plan: ProxyPlan) -> UnprotectedRows:
     return frame
 
 
+def rows_of(frame: UnprotectedRows) -> list[dict[str, Any]]:
+    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*frame.columns.values(), strict=True)]
+
+
 async def test_declared_columns_come_typed_and_nothing_else_does() -> None:
     async with placed() as (upstream, engine):
         upstream.answers(an_answer(body_of(), ETag='"abc"', Link="<http://x>; rel=next", Set_Cookie="a=b"))
@@ -93,7 +97,7 @@ async def test_declared_columns_come_typed_and_nothing_else_does() -> None:
 
         frame = await asked(engine, a_plan(upstream.url))
 
-    rows = sorted(frame.table.to_pylist(), key=lambda row: row["id"])
+    rows = sorted(rows_of(frame), key=lambda row: row["id"])
     assert rows == [{"id": "p1", "age": 41}, {"id": "p2", "age": 17}, {"id": "p3", "age": None}]
     assert frame.upstream_cursor is None
     assert REGISTRY.get_sample_value("gateway_unknown_fields_total", {"dataset": "d"}) == before + 1
@@ -111,6 +115,20 @@ async def test_the_upstream_sees_the_plans_parameters_and_nothing_of_the_caller(
     assert names == {"Host", *HEADERS}
 
 
+async def test_a_column_may_have_another_name_at_the_upstream() -> None:
+    """In the reply; and the order that is asked for is by that name."""
+    async with placed() as (upstream, engine):
+        upstream.answers(an_answer(body_of([{"Số CCCD": f"p{n}", "age": n, "id": "x"} for n in range(5)])))
+        plan = a_plan(upstream.url, ordered_by="Số CCCD")
+        ids, age = plan.dataset.columns
+        dataset = replace(plan.dataset, columns=(replace(ids, stored_as="Số CCCD"), age))
+        before = REGISTRY.get_sample_value("gateway_unknown_fields_total", {"dataset": "d"}) or 0
+        frame = await asked(engine, replace(plan, dataset=dataset))
+
+    assert list(frame.columns["id"]) == [f"p{n}" for n in range(5)]
+    assert REGISTRY.get_sample_value("gateway_unknown_fields_total", {"dataset": "d"}) == before + 5
+
+
 async def test_a_row_that_the_owners_filter_does_not_select_does_not_come() -> None:
     adults = Comparison(ColumnName("age"), Comparator.AT_LEAST, (18,))
     async with placed() as (upstream, engine):
@@ -118,7 +136,7 @@ async def test_a_row_that_the_owners_filter_does_not_select_does_not_come() -> N
         only_ids = ((ColumnName("id"), Keep()),)
         frame = await asked(engine, a_plan(upstream.url, predicate=adults, columns=only_ids))
 
-    assert frame.table.to_pylist() == [{"id": "p1"}]
+    assert rows_of(frame) == [{"id": "p1"}]
 
 
 async def test_rows_are_in_the_recipients_own_order_and_ties_of_an_asked_order_too() -> None:
@@ -126,10 +144,10 @@ async def test_rows_are_in_the_recipients_own_order_and_ties_of_an_asked_order_t
     async with placed() as (upstream, engine):
         upstream.answers(an_answer(body_of(many)))
         plan = a_plan(upstream.url)
-        one = (await asked(engine, plan)).table.to_pylist()
-        again = (await asked(engine, plan)).table.to_pylist()
-        other = (await asked(engine, replace(plan, order_key=bytes(31) + b"\x01"))).table.to_pylist()
-        by_age = (await asked(engine, replace(plan, ordered_by=ColumnName("age")))).table.to_pylist()
+        one = rows_of(await asked(engine, plan))
+        again = rows_of(await asked(engine, plan))
+        other = rows_of(await asked(engine, replace(plan, order_key=bytes(31) + b"\x01")))
+        by_age = rows_of(await asked(engine, replace(plan, ordered_by=ColumnName("age"))))
 
     assert one == again
     assert one not in (many, other)
@@ -213,7 +231,7 @@ async def test_what_is_not_a_good_answer_is_one_failure_and_the_pool_is_healthy_
         upstream.answers(an_answer(WELL))
         frames = await asyncio.gather(*(asked(engine, a_plan(upstream.url)) for _ in range(40)))
 
-    assert {frame.table.num_rows for frame in frames} == {3}
+    assert {frame.count for frame in frames} == {3}
 
 
 async def test_a_reset_in_the_body_is_a_failure() -> None:
@@ -227,7 +245,7 @@ async def test_a_reset_in_the_body_is_a_failure() -> None:
         with pytest.raises(EngineFailed):
             await engine.execute(a_plan(upstream.url))
         upstream.answers(an_answer(WELL))
-        assert (await asked(engine, a_plan(upstream.url))).table.num_rows == 3
+        assert (await asked(engine, a_plan(upstream.url))).count == 3
 
 
 async def test_a_drip_ends_at_the_deadline() -> None:
@@ -281,7 +299,7 @@ async def test_bytes_after_an_answer_are_never_the_answer_to_the_next_question()
         ids = set()
         for _ in range(4):
             frame = await asked(engine, a_plan(upstream.url))
-            ids |= set(frame.table.column("id").to_pylist())
+            ids |= set(frame.columns[ColumnName("id")])
             await asyncio.sleep(0.05)
 
     assert ids == {"p1", "p2", "p3"}
@@ -319,4 +337,4 @@ async def test_small_and_large_bodies_are_read_alike(make: Callable[[], bytes]) 
     async with placed(deadline_s=10.0) as (upstream, engine):
         upstream.answers(an_answer(make()))
         frame = await asked(engine, a_plan(upstream.url))
-    assert frame.table.num_rows == len(json.loads(make())["rows"])
+    assert frame.count == len(json.loads(make())["rows"])

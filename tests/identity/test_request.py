@@ -5,13 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attack_world import World
+from attacks_on_requests import MALFORMED, STOLEN
 
 from gateway import jose
-from gateway.errors import MalformedRequest, NotAuthenticated, ProofNonceRequired, ProofRefused
+from gateway.errors import MalformedRequest, NotAuthenticated, ProofRefused
 from gateway.identity.request import VerifiedRequest
 from gateway.terms.query import Query
-
-World = Any
 
 
 def test_a_good_request_is_its_token_and_its_proof(world: World) -> None:
@@ -30,69 +30,6 @@ def test_the_scheme_is_read_in_any_case(world: World, scheme: str) -> None:
     assert world.verify_request(world.query(token, authorizations=(f"{scheme} {token}",)))
 
 
-def changed(**change: Any) -> Callable[[World], Query]:
-    return lambda w: w.query(**change)
-
-
-STOLEN: dict[str, tuple[Callable[[World], Query], type[Exception], str]] = {
-    "no token": (changed(authorizations=()), NotAuthenticated, "token-missing"),
-    "40 a token without proof": (changed(proofs=()), ProofRefused, "proof-missing"),
-    "42 a bound token as Bearer": (
-        lambda w: w.query(authorizations=(f"Bearer {w.token()}",)),
-        NotAuthenticated,
-        "scheme",
-    ),
-    "42 as Bearer without proof": (
-        lambda w: w.query(authorizations=(f"Bearer {w.token()}",), proofs=()),
-        NotAuthenticated,
-        "scheme",
-    ),
-    "a token without scheme": (lambda w: w.query(authorizations=(w.token(),)), NotAuthenticated, "scheme"),
-    "an empty header": (changed(authorizations=("",)), NotAuthenticated, "scheme"),
-    "a scheme without token": (
-        lambda w: w.query(authorizations=("DPoP",)),
-        NotAuthenticated,
-        "not-three-segments",
-    ),
-    "two spaces": (
-        lambda w: w.query(authorizations=(f"DPoP  {w.token()}",)),
-        NotAuthenticated,
-        "not-base64url",
-    ),
-    "58 a thief's own proof": (
-        lambda w: w.query(proof=w.proof(key=w.thief_key, token=w.token())),
-        ProofRefused,
-        "proof-other-key",
-    ),
-    "58 the client's registered key as proof key": (
-        lambda w: w.query(proof=w.proof(key=w.client_key, token=w.token())),
-        ProofRefused,
-        "proof-other-key",
-    ),
-    "57 a proof for another token": (
-        lambda w: w.query(proof=w.proof(token=w.token(jti="u" * 22))),
-        ProofRefused,
-        "proof-ath",
-    ),
-    "57 a proof for no token": (lambda w: w.query(proof=w.proof()), ProofRefused, "proof-ath"),
-    "61 another body": (changed(body=b'{"sql":"SELECT 1"}'), ProofRefused, "proof-qd"),
-    "61 no body": (changed(body=b""), ProofRefused, "proof-qd"),
-    "61 a query string added": (changed(query_string="limit=1"), ProofRefused, "proof-qd"),
-    "49 another dataset": (changed(path="/v1/datasets/vn.nso.other/query"), ProofRefused, "proof-htu"),
-    "48 another method": (changed(method="GET"), ProofRefused, "proof-htm"),
-    "41 two proofs in one header": (
-        lambda w: w.query(proofs=(f"{w.proof(token=w.token())}, {w.proof(token=w.token())}",)),
-        ProofRefused,
-        "proof-not-three-segments",
-    ),
-    "59 no nonce": (
-        lambda w: w.query(proof=w.proof(token=w.token(), nonce=None)),
-        ProofNonceRequired,
-        "proof-nonce",
-    ),
-}
-
-
 @pytest.mark.parametrize(("attack", "error", "cause"), STOLEN.values(), ids=STOLEN)
 def test_what_a_thief_has_is_of_no_use(
     world: World, attack: Callable[[World], Query], error: type[Exception], cause: str
@@ -102,18 +39,6 @@ def test_what_a_thief_has_is_of_no_use(
         world.verify_request(attack(world))
 
     assert (type(refused.value), refused.value.cause) == (error, cause)
-
-
-MALFORMED: dict[str, Callable[[World], Query]] = {
-    "41 two tokens": lambda w: w.query(authorizations=(f"DPoP {w.token()}",) * 2),
-    "41 two proofs": lambda w: w.query(proofs=(w.proof(token=w.token()),) * 2),
-    "a token in the query string": changed(query_string="a=b&access_token=x"),
-    "a token in the query string, escaped": changed(query_string="%61ccess_token=x"),
-    "a token in a form": changed(
-        body=b"access_token=x", content_type="application/x-www-form-urlencoded; charset=utf-8"
-    ),
-    "a query string beyond ASCII": changed(query_string="tên=x"),
-}
 
 
 @pytest.mark.parametrize("attack", MALFORMED.values(), ids=MALFORMED)

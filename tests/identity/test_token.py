@@ -193,7 +193,16 @@ def test_a_caller_has_class_and_country_from_the_registry() -> None:
         authenticated_at=claims.authenticated_at,
         key="A" * 42 + "E",
         token_id="t" * 22,
+        client_key=claims.client_key,
+        activated_by="lan",
+        vouched_for=None,
     )
+
+
+def test_a_person_whom_another_issuer_tells_of_has_activated_nothing_here() -> None:
+    caller = caller_of(the_claims(), org_class="bank", country="VN", ours=False)
+
+    assert (caller.operator, caller.activated_by, caller.vouched_for) == ("lan", None, "lan")
 
 
 def test_below_aal2_no_person_counts() -> None:

@@ -1,6 +1,7 @@
 """Builders of this room: a signer, a seal, a clock that stands still, and ledgers over a file."""
 
 import hashlib
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,8 +12,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.ledger.port import Ledger
+from gateway.ledger.remote import RemoteLedger
+from gateway.ledger.server import Connection, LedgerServer
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.terms.entry import (
+    Change,
     ChargeRequest,
     EntryKind,
     IdempotencyClaim,
@@ -160,10 +165,63 @@ async def files(tmp_path: Path) -> AsyncIterator[LedgerFiles]:
         await ledger.close()
 
 
-@pytest.fixture(params=["file", "memory"])
-def ledger(request: pytest.FixtureRequest, files: LedgerFiles) -> SqliteLedger:
+@dataclass
+class Crew:
+    """A served ledger, and the remote ones of as many workers as a test asks for."""
+
+    store: SqliteLedger
+    told: list[tuple[Change, ...]] = field(default_factory=list)
+    remotes: list[RemoteLedger] = field(default_factory=list)
+    lost: list[RemoteLedger] = field(default_factory=list)
+    datasets: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.server = LedgerServer(
+            self.store,
+            published=self.store.checkpoint,
+            in_force=lambda: self.datasets,
+            on_changes=self.tell,
+        )
+
+    def tell(self, changes: tuple[Change, ...]) -> None:
+        self.told.append(changes)
+        self.server.tell(changes)
+
+    async def connect(self) -> tuple[Connection, socket.socket]:
+        """The ledger's end of a connection, and a worker's."""
+        ours, theirs = socket.socketpair()
+        return await self.server.serve(ours), theirs
+
+    async def join(self) -> tuple[RemoteLedger, Connection]:
+        connection, theirs = await self.connect()
+        remote = await RemoteLedger.join(
+            theirs, seal=sealed, unseal=unsealed, on_lost=lambda: self.lost.append(remote)
+        )
+        self.remotes.append(remote)
+        return remote, connection
+
+    async def close(self) -> None:
+        for remote in self.remotes:
+            await remote.close()
+        await self.server.close()
+
+
+@pytest.fixture
+async def crew(files: LedgerFiles) -> AsyncIterator[Crew]:
+    made = Crew(files.open())
+    yield made
+    await made.close()
+
+
+@pytest.fixture(params=["file", "memory", "remote"])
+async def ledger(request: pytest.FixtureRequest, files: LedgerFiles) -> AsyncIterator[Ledger]:
     """Every implementation that the contract suite runs on."""
-    return files.open() if request.param == "file" else files.open(path=None, head_file=None)
+    if request.param == "remote":
+        made = Crew(files.open())
+        yield (await made.join())[0]
+        await made.close()
+    else:
+        yield files.open() if request.param == "file" else files.open(path=None, head_file=None)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from gateway.ledger.store import Store
 
 def charge_of(request: Any) -> ChargeCommand:
     return ChargeCommand(
-        draft=draft_of_charge(request, bytes, bytes),
+        draft=draft_of_charge(request, bytes),
         debits=request.debits,
         claim=request.claim,
         claim_name=None if request.claim is None else request.claim.key.encode(),
@@ -23,7 +23,7 @@ def charge_of(request: Any) -> ChargeCommand:
 
 def release_of(request: Any) -> ReleaseCommand:
     return ReleaseCommand(
-        draft=draft_of_release(request, bytes, bytes),
+        draft=draft_of_release(request, bytes),
         charge_index=request.charge_index,
         answer=request.answer,
         at_ms=request.at_ms,
@@ -32,7 +32,15 @@ def release_of(request: Any) -> ReleaseCommand:
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    made = Store.open(None, origin="log", vkey="log+key", vfs=None)
+    made = Store.open(
+        None,
+        origin="log",
+        vkeys=("log+key",),
+        seal=bytes,
+        unseal=bytes,
+        vfs=None,
+        elapsed_s=lambda: 0.0,
+    )
     yield made
     made.close()
 

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import pytest
 import rfc8785
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.ledger.entry import draft_of_charge, draft_of_release, opened
+from gateway.ledger.entry import draft_of_release
 from gateway.transparency.canonical import parsed
 from gateway.transparency.proof import ENTRY_BYTES_MAX
 
@@ -21,25 +20,9 @@ facts = st.dictionaries(names, words | numbers | st.booleans() | lists | counts,
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # `build` is a class without state
 @given(facts, st.integers(0, 2**53 - 1))
 def test_an_entry_is_what_rfc_8785_spells(build: Any, some: dict[str, Any], ts: int) -> None:
-    draft = draft_of_release(build.release(facts=some, at_ms=ts), bytes, bytes)
+    draft = draft_of_release(build.release(facts=some, at_ms=ts), bytes)
     leaf = draft.leaf(ts=ts)
 
     assert leaf == rfc8785.dumps(parsed(leaf))
     assert len(leaf) <= ENTRY_BYTES_MAX
     assert parsed(leaf)["ts"] == ts
-
-
-def test_an_opening_opens_its_own_commitment_only(build: Any) -> None:
-    """Promise P9."""
-    salts = b"\x01" * 32 + b"\x02" * 32
-    private = {"question": b"SELECT 1", "peer": b"203.0.113.7"}
-    draft = draft_of_charge(build.charge(private=private), lambda size: salts[:size], bytes)
-    stated = parsed(draft.leaf(ts=0))["commitments"]
-    assert isinstance(stated, dict)
-    openings = dict(draft.openings)
-
-    assert {name: opened(openings[name], name, stated[name], bytes) for name in openings} == private
-    with pytest.raises(ValueError, match="does not fit"):
-        opened(openings["peer"], "question", stated["question"], bytes)
-    with pytest.raises(ValueError, match="does not fit"):
-        opened(openings["peer"] + b"1", "peer", stated["peer"], bytes)

@@ -1,64 +1,27 @@
-"""A disk that is full, cannot sync or loses power; the disk is an apsw VFS that does as it is told.
+"""A disk that is full or cannot sync; tests/faults does the same at every single operation.
 
 Each effect is broken twice: failed and lost, failed but done.
 """
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
-import apsw
 import pytest
 
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.audit import verify_store
 from gateway.transparency.canonical import parsed
-
-
-class Disk(apsw.VFS):  # type: ignore[misc]
-    """A real disk below, and what goes wrong above it."""
-
-    numbers = itertools.count()
-
-    def __init__(self) -> None:
-        self.name = f"disk-{next(self.numbers)}"
-        self.is_full = False
-        self.sync_fails = False
-        self.sync_done_but_failed = False
-        self.syncs = 0
-        super().__init__(self.name, base="")
-
-    def xOpen(self, name: Any, flags: list[int]) -> "DiskFile":  # noqa: N802 -- SQLite's name
-        return DiskFile(self, name, flags)
-
-
-class DiskFile(apsw.VFSFile):  # type: ignore[misc]
-    def __init__(self, disk: Disk, name: Any, flags: list[int]) -> None:
-        self.disk = disk
-        super().__init__("", name, flags)
-
-    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
-        if self.disk.is_full:
-            raise apsw.FullError("no space left")
-        super().xWrite(data, offset)
-
-    def xSync(self, flags: int) -> None:  # noqa: N802
-        self.disk.syncs += 1
-        if self.disk.sync_fails:
-            raise apsw.IOError("cannot sync")
-        super().xSync(flags)
-        if self.disk.sync_done_but_failed:
-            raise apsw.IOError("synced, but says it could not")
+from tests.faults.disk import FlawedDisk
 
 
 @pytest.fixture
-def disk() -> Iterator[Disk]:
-    made = Disk()
+def disk() -> Iterator[FlawedDisk]:
+    made = FlawedDisk()
     yield made
     made.is_full = made.sync_fails = made.sync_done_but_failed = False
 
 
-async def test_every_commit_is_synced_before_it_is_answered(disk: Disk, files: Any, build: Any) -> None:
+async def test_every_commit_is_synced_before_it_is_answered(disk: FlawedDisk, files: Any, build: Any) -> None:
     """Promise P1."""
     ledger = files.open(vfs=disk.name)
     for number in range(5):
@@ -70,7 +33,9 @@ async def test_every_commit_is_synced_before_it_is_answered(disk: Disk, files: A
         assert disk.syncs > before
 
 
-async def test_a_full_disk_means_no_answer_until_there_is_room(disk: Disk, files: Any, build: Any) -> None:
+async def test_a_full_disk_means_no_answer_until_there_is_room(
+    disk: FlawedDisk, files: Any, build: Any
+) -> None:
     """Promises P1 and P2."""
     died: list[bool] = []
     ledger = files.open(vfs=disk.name, on_fatal=lambda: died.append(True))
@@ -99,7 +64,7 @@ async def test_a_full_disk_means_no_answer_until_there_is_room(disk: Disk, files
 
 
 async def test_a_disk_that_cannot_sync_ends_the_ledger(
-    disk: Disk, files: Any, build: Any, reopened: Any
+    disk: FlawedDisk, files: Any, build: Any, reopened: Any
 ) -> None:
     """Promise P1: a later sync may succeed without the data, so there is no later one."""
     died: list[bool] = []
@@ -124,7 +89,7 @@ async def test_a_disk_that_cannot_sync_ends_the_ledger(
 
 
 async def test_a_commit_that_was_done_but_said_it_failed_is_not_answered_and_not_lost(
-    disk: Disk, files: Any, build: Any, reopened: Any
+    disk: FlawedDisk, files: Any, build: Any, reopened: Any
 ) -> None:
     """Promises P1 and P2: whatever the disk did, the store fits itself, and nothing was given away."""
     died: list[bool] = []

@@ -96,3 +96,94 @@ def test_a_document_with_faults_gets_advice_on_the_rest() -> None:
     text = changed("steward: Chief of Population Division", "steward:").replace(", bounds: [0, 120]", "")
 
     assert any(message.startswith("`age`: a number without bounds") for _, message in advice_of(text))
+
+
+@pytest.mark.parametrize(
+    ("bounds", "doubted"),
+    [
+        ("[0, 200000]", []),
+        ("[1900, 2026]", []),
+        ("[0, 196500]", ["196500"]),
+        ("[-1.234, 99.5]", ["-1.234"]),
+        ("[0.5, 1250000]", []),
+        ("[18, 12345]", ["12345"]),
+    ],
+)
+def test_a_bound_that_is_not_round_is_doubted(bounds: str, doubted: list[str]) -> None:
+    text = changed("decimals: 2, meaning: Yearly income", "decimals: 3, meaning: Yearly income")
+    text = text.replace("bounds: [0, 200000]", f"bounds: {bounds}")
+
+    found = [message for _, message in advice_of(text) if "is not round" in message]
+
+    assert [message.split("`")[1] for message in found] == doubted
+
+
+@pytest.mark.parametrize(
+    ("units", "importance", "said"),
+    [
+        (9_999, "none", None),
+        (10_000, "none", "sensitive data of 10,000 people or more counts as important"),
+        (99_999, "important", None),
+        (100_000, "important", "sensitive data of 100,000 people or more counts as core"),
+        (100_000, "core", None),
+    ],
+)
+def test_a_class_below_what_the_numbers_ask_for_is_doubted(
+    units: int, importance: str, said: str | None
+) -> None:
+    text = changed("units_max: 2000", f"units_max: {units}").replace(
+        "importance: none", f"importance: {importance}"
+    )
+
+    found = [message for _, message in advice_of(text) if "counts as" in message]
+
+    assert found == ([] if said is None else [f"{said} (Decision 20/2025/QD-TTg)"])
+
+
+@pytest.mark.parametrize(
+    ("forbid", "nothing_left"),
+    [
+        ("{id: f, may: [extract]}", True),
+        ("{id: f, may: [extract], purposes: [research]}", True),
+        ("{id: f, to: {org_class: [bank]}, may: [extract]}", True),
+        ("{id: f, columns: [pid, age, sex, income]}", True),
+        ("{id: f, columns: [pid, age, sex]}", False),
+        ("{id: f, may: [proxy]}", False),
+        ("{id: f, to: {countries: [VN]}, may: [extract]}", False),
+    ],
+)
+def test_a_permit_of_which_forbids_leave_nothing_is_named(forbid: str, nothing_left: bool) -> None:
+    found = [message for _, message in advice_of(f"{PUMS_RULES}  - {forbid}\n")]
+
+    assert ("`research-rows` gives nothing: forbids take all of it" in found) == nothing_left
+
+
+INTERFACE = """\
+policy: 1
+source: {url: "https://api.example", format: http, lineage: x}
+columns:
+  age: {type: integer, personal: basic}
+  sex: {type: text, personal: basic}
+"""
+PATHS = """permits:
+  - id: proxy
+    to: {org_class: [bank]}
+    purposes: [research]
+    may: [proxy]
+    assurance: {acr: aal2}
+    columns: {sex: keep}
+    paths: [{path: /people, rows: "", parameters: {sex: {is: equals, column: sex}}}]
+    limits: {rows: 100}
+"""
+
+
+def test_an_interface_is_not_asked_for_what_only_statistics_need() -> None:
+    assert [message for _, message in advice_of(INTERFACE)] == ["nobody may do anything: write `permits`"]
+
+
+def test_a_list_of_which_firms_see_the_beginning_only_is_named() -> None:
+    first_page = "`/people`: no page, offset or cursor is bound, so firms see the first page only"
+    paged = PATHS.replace("{sex: {is", "{p: {is: page, at_most: 9}, sex: {is")
+
+    assert [message for _, message in advice_of(INTERFACE + PATHS)] == [first_page]
+    assert advice_of(INTERFACE + paged) == []

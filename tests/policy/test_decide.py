@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wideness import no_wider
 
-from gateway.policy.decide import Ask, decide
+from gateway.policy.decide import JUDGEMENTS_MAX, Ask, SeenJudgements, decide
 from gateway.policy.load import load_rules
-from gateway.policy.meet import meet
 from gateway.policy.rules import Audience, ForbidRule, PermitRule, Rules
 from gateway.terms.caller import Assurance, Caller
 from gateway.terms.identifiers import (
@@ -101,6 +101,9 @@ def an_ask(*, action: Action = Action.EXTRACT, now: datetime = NOW, **changes: A
         authenticated_at=NOW - timedelta(minutes=5),
         key=Thumbprint("t"),
         token_id="j",
+        client_key=Thumbprint("c"),
+        activated_by=OperatorId("lan"),
+        vouched_for=None,
     )
     return Ask(caller=replace(caller, **changes), action=action, now=now)
 
@@ -183,25 +186,6 @@ STEP_UPS = {Reason.ASSURANCE_TOO_LOW, Reason.ACTIVATION_TOO_OLD}
 
 def at_full_assurance(ask: Ask) -> Ask:
     return replace(ask, caller=replace(ask.caller, assurance=Assurance.AAL3, authenticated_at=ask.now))
-
-
-def no_wider(narrow: Permit | Refusal, wide: Permit | Refusal) -> bool:
-    """Whether everything that ``narrow`` lets out ``wide`` lets out too."""
-    if isinstance(narrow, Refusal):
-        return True
-    if isinstance(wide, Refusal):
-        return False
-    of_wide = dict(wide.columns)
-    assert isinstance(narrow.rows, AllOf)
-    assert isinstance(wide.rows, AllOf)
-    return (
-        all(meet(how, of_wide.get(name, Drop())) == how for name, how in narrow.columns)
-        and set(wide.rows.parts) <= set(narrow.rows.parts)
-        and narrow.functions <= wide.functions
-        and narrow.rows_max <= wide.rows_max
-        and narrow.groups_max <= wide.groups_max
-        and narrow.loss_max.rho <= wide.loss_max.rho
-    )
 
 
 def test_a_permit_tells_all_that_it_is_bound_to() -> None:
@@ -396,3 +380,24 @@ def test_a_forbidden_or_dropped_or_unnamed_column_never_leaves(ask: Ask, rules: 
         named = [{name for name, _ in each.columns} for each in matched if isinstance(each, Permit)]
         assert {name for name, _ in decision.columns} <= set.intersection(*named)
         assert Drop() not in dict(decision.columns).values()
+
+
+@given(st.lists(st.tuples(ASKS, st.integers(0, 1)), max_size=12), RULES, RULES)
+def test_a_judgement_that_was_made_before_is_the_judgement(
+    asked: list[tuple[Ask, int]], one: Rules, other: Rules
+) -> None:
+    """Both documents have one name, as two revisions have: what one says is nothing to the other."""
+    seen = SeenJudgements()
+    for ask, which in asked:
+        rules = (one, other)[which]
+        later = replace(ask, now=ask.now + timedelta(hours=2))
+        assert decide(ask, rules, seen) == decide(ask, rules)
+        assert decide(later, rules, seen) == decide(later, rules)
+
+
+def test_no_more_judgements_are_kept_than_said() -> None:
+    seen = SeenJudgements()
+    for number in range(JUDGEMENTS_MAX + 50):
+        decide(an_ask(agreement=AgreementId(f"AGR-{number}")), EXAMPLE, seen)
+
+    assert len(seen._seen) == JUDGEMENTS_MAX

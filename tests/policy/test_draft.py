@@ -176,7 +176,7 @@ def test_the_commented_permits_fit_once_they_are_uncommented() -> None:
 
     rules = load_rules(f"{head}permits:{live}".encode(), file="d")
 
-    assert [permit.id for permit in rules.permits] == ["research-statistics", "research-rows"]
+    assert [permit.id for permit in rules.permits] == ["research-statistics", "relief-rows"]
     assert len(rules.permits[1].columns) == len(columns)
 
 

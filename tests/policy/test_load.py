@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import Fault, RulesInvalid
 from gateway.policy.load import FAULTS_MAX, load_rules
-from gateway.policy.rules import Audience, ForbidRule, PermitRule
+from gateway.policy.rules import Audience, ForbidRule, PermitRule, Risk
 from gateway.terms.caller import Assurance
 from gateway.terms.dataset import (
     Column,
@@ -254,9 +254,17 @@ def test_agreements_are_checked_where_they_are_known() -> None:
     assert load_rules(DOCUMENT.encode(), file="x.yaml", agreements={"AGR-1"})
 
 
-def test_each_row_may_be_declared_one_person() -> None:
-    rules = load_rules(with_line(10, "unit: {each_row: true, units_max: 9}").encode(), file="x.yaml")
+def test_each_row_may_be_declared_one_person_by_an_owner_who_says_why() -> None:
+    unit = "unit: {each_row: true, units_max: 9}"
+    text = with_line(10, f"{unit}\nacknowledged: {{each_row: the register has no person twice}}")
 
+    (fault,) = faults_of(with_line(10, unit))
+    assert fault == (
+        "10:7: each row is taken for one person; change it, or let the owner write "
+        "`acknowledged: {each_row: why it is accepted}`"
+    )
+    rules = load_rules(text.encode(), file="x.yaml")
+    assert rules.acknowledged == {Risk.EACH_ROW}
     assert rules.dataset.unit == PrivacyUnit(column=None, rows_max=1, units_max=9)
 
 

@@ -52,6 +52,9 @@ def an_ask(
         authenticated_at=None if age_s is None else now - timedelta(seconds=age_s),
         key=Thumbprint("t"),
         token_id="j",
+        client_key=Thumbprint("c"),
+        activated_by=OperatorId("lan"),
+        vouched_for=None,
     )
     return Ask(caller=caller, action=Action.AGGREGATE, now=now)
 

@@ -132,6 +132,36 @@ def test_what_does_not_fit_stops_the_document(old: str, new: str, said: str) -> 
     assert any(said in message for message in faults_of(DOCUMENT.replace(old, new)))
 
 
+SETTABLE = DOCUMENT[DOCUMENT.index("          limit: {") : DOCUMENT.index("          shape: {")]
+TOKENISED = DOCUMENT.replace("columns: {sex: keep,", "columns: {name: tokenise, sex: keep,")
+
+
+@pytest.mark.parametrize("parameter", SETTABLE.splitlines(keepends=True), ids=str.strip)
+@pytest.mark.parametrize("treatment", ["tokenise", "{tokenise: {domain: people}}"])
+def test_pseudonyms_and_what_a_firm_may_set_do_not_go_together(parameter: str, treatment: str) -> None:
+    """Promise P8: whoever cuts an upstream's list knows the place of each row, as every firm does."""
+    text = TOKENISED.replace(SETTABLE, parameter).replace("name: tokenise", f"name: {treatment}")
+    name = parameter.partition(":")[0].strip()
+
+    (said,) = faults_of(text)
+    assert said.startswith(f"two firms that set `{name}` alike could line up the pseudonyms of `name`")
+    assert said.endswith("let the owner write `acknowledged: {linkable: why it is accepted}`")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TOKENISED.replace(SETTABLE, ""),
+        TOKENISED.replace("name: tokenise", "name: redact"),
+        TOKENISED.replace("columns:\n  sex", "acknowledged: {linkable: one firm asks}\ncolumns:\n  sex"),
+    ],
+    ids=["fixed parameters only", "no pseudonyms", "acknowledged"],
+)
+def test_what_cannot_be_lined_up_or_is_accepted_loads(text: str) -> None:
+    assert text.count("shape: {is: fixed") == 1
+    assert faults_of(text) == []
+
+
 def test_a_path_twice_and_no_path_at_all_are_faults() -> None:
     twice = DOCUMENT.replace("    limits:", "      - {path: /people, rows: ''}\n    limits:")
     start, end = DOCUMENT.index("    paths:"), DOCUMENT.index("    limits:")

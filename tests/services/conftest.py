@@ -17,7 +17,7 @@ from gateway.keyring.keyring import Keyring
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.volatile import Volatile
 from gateway.registry.registry import Registry
-from gateway.services import activation, enrolment
+from gateway.services import activation, enrolment, introspection, revocation
 from gateway.services.ports import EnrolmentPorts
 from gateway.services.registration import (
     changes_of,
@@ -119,6 +119,8 @@ class Town:
         endpoints: Mapping[str, Callable] = {  # type: ignore[type-arg]
             "/oauth/token": enrolment.token,
             "/oauth/device_authorization": enrolment.device_authorization,
+            "/oauth/revoke": revocation.revoke,
+            "/oauth/introspect": introspection.introspect,
             "/activate": activation.activate,
         }
         reply = await endpoints[query.path](query, self.ports)

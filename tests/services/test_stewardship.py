@@ -8,7 +8,7 @@ from real_data import PUMS, PUMS_RULES
 from gateway.services.stewardship import RULES, activated
 from gateway.terms.entry import Change
 
-BROKEN = PUMS_RULES.replace("revision: 1", "revision: 1\nrevison: 2")
+BROKEN = PUMS_RULES.replace("revision: 1", "revision: 2\nrevison: 2")
 KNOWN = (Change(kind=RULES, id=PUMS, document=PUMS_RULES.encode()),)
 
 
@@ -43,6 +43,88 @@ def test_p3_a_broken_document_leaves_its_last_good_revision_active(tmp_path: Pat
 
     assert found.rules == activated(folder_with(tmp_path, PUMS_RULES), KNOWN).rules
     assert len(found.faults) == 1
+
+
+@pytest.mark.parametrize("number", [1, 3, 7])
+def test_p3_another_document_is_the_next_revision_or_it_does_not_serve(tmp_path: Path, number: int) -> None:
+    """Promise P3: an older document does not come back, and none goes by unseen."""
+    other = PUMS_RULES.replace("rows: 1000", "rows: 999").replace("revision: 1", f"revision: {number}")
+
+    found = activated(folder_with(tmp_path, other), KNOWN)
+
+    assert [rules.dataset.revision for rules in found.rules.values()] == [1]
+    assert (found.changes, [str(fault) for fault in found.faults]) == (
+        (),
+        [f"{PUMS}.yaml:3:11: revision 1 is active: what differs from it is revision 2"],
+    )
+
+
+def test_p2_a_revision_cannot_start_a_new_budget_under_another_lineage(tmp_path: Path) -> None:
+    """Promise P2: a slip in the lineage's name would forget all that was spent."""
+    other = PUMS_RULES.replace("revision: 1", "revision: 2").replace(f"lineage: {PUMS}", "lineage: us.cenzus")
+
+    found = activated(folder_with(tmp_path, other), KNOWN)
+
+    assert [rules.dataset.revision for rules in found.rules.values()] == [1]
+    assert [fault.message for fault in found.faults] == [
+        f"the lineage is `{PUMS}` and stays so: budgets belong to it"
+    ]
+
+
+def test_p3_the_next_revision_serves_and_is_told_to_the_ledger(tmp_path: Path) -> None:
+    """Promise P3."""
+    text = PUMS_RULES.replace("rows: 1000", "rows: 999").replace("revision: 1", "revision: 2")
+
+    found = activated(folder_with(tmp_path, text), KNOWN)
+
+    assert [rules.dataset.revision for rules in found.rules.values()] == [2]
+    assert found.changes == (Change(kind=RULES, id=PUMS, document=text.encode()),)
+
+
+def test_a_document_at_hand_is_not_read_again(tmp_path: Path) -> None:
+    first = activated(folder_with(tmp_path, PUMS_RULES), KNOWN)
+    again = activated(tmp_path, KNOWN, loaded=first.rules)
+
+    assert again.rules[PUMS] is first.rules[PUMS]
+
+
+def test_p3_a_revision_that_cannot_serve_beside_the_others_leaves_the_last_good_one_active(
+    tmp_path: Path,
+) -> None:
+    """Promise P3: not nothing, and not the new one."""
+    beside = PUMS_RULES.replace(f"id: {PUMS}", "id: us.census.zz", 1)
+    known = (*KNOWN, Change(kind=RULES, id="us.census.zz", document=beside.encode()))
+    folder_with(tmp_path, PUMS_RULES)
+    wider = beside.replace("revision: 1", "revision: 2").replace(
+        'client: {rho: "1000"}', 'client: {rho: "9"}'
+    )
+    folder_with(tmp_path, wider, "us.census.zz.yaml")
+
+    found = activated(tmp_path, known)
+
+    assert {name: rules.dataset.revision for name, rules in found.rules.items()} == {
+        PUMS: 1,
+        "us.census.zz": 1,
+    }
+    assert (found.changes, len(found.faults)) == ((), 1)
+
+
+def test_p3_what_two_documents_of_a_lineage_open_together_both_owners_acknowledge(tmp_path: Path) -> None:
+    """Promise P3: rows in one, statistics in the other."""
+    word = "acknowledged: {rows_and_statistics: a test asks both}\n"
+    head, first, second = PUMS_RULES.replace(word, "").split("  - id: research-")
+    folder_with(tmp_path, f"{head}  - id: research-{first}")
+    rows = f"{head}  - id: research-{second}".replace(f"id: {PUMS}", "id: us.census.zz", 1)
+    folder_with(tmp_path, rows, "us.census.zz.yaml")
+
+    refused = activated(tmp_path, ())
+
+    assert list(refused.rules) == [PUMS]
+    assert "both owners must acknowledge `rows_and_statistics`" in str(refused.faults[0])
+    for name in (PUMS, "us.census.zz"):
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(file.read_text().replace("permits:\n", f"{word}permits:\n"))
+    assert list(activated(tmp_path, ()).rules) == [PUMS, "us.census.zz"]
 
 
 def test_p3_a_file_that_is_gone_takes_its_dataset_out_of_service(tmp_path: Path) -> None:

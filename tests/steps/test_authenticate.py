@@ -121,6 +121,7 @@ def world(tmp_path: Path) -> World:
         issuer=ORIGIN,
         audience=ORIGIN,
         keys=keyring.tokens.public_keys,
+        trusted={},
         nonce_secret=SECRET,
         volatile=Volatile.create(None),
         registry=lambda: registry[0],

@@ -70,6 +70,9 @@ def a_caller(**changes: Any) -> Caller:
         authenticated_at=NOON,
         key=Thumbprint("k" * 43),
         token_id="t" * 22,
+        client_key=Thumbprint("c" * 43),
+        activated_by=OperatorId("op-1.bank-a"),
+        vouched_for=None,
     )
     return replace(caller, **changes)
 

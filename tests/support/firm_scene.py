@@ -39,6 +39,7 @@ columns:
 purposes:
   research: {{vi: Nghiên cứu, en: Research}}
 budgets: {{lineage: {{rho: "10"}}, organisation: {{rho: "1"}}, client: {{rho: "1"}}}}
+acknowledged: {{rows_and_statistics: a test asks both}}
 permits:
   - id: statistics
     to: {{org_class: [bank]}}

@@ -30,7 +30,7 @@ from gateway.services.registration import (
 )
 from gateway.settings import Settings
 
-START_S = 30.0
+START_S = 60.0
 LOG = "gateway.test/log/2026"
 
 
@@ -104,12 +104,12 @@ class House:
         asyncio.run(put())
 
     @contextmanager
-    def serving(self) -> Iterator[subprocess.Popen[str]]:
+    def serving(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """Run ``gateway serve`` as a process of its own until the block ends."""
         log = self.home / "serve.err"
         with log.open("w", encoding="utf-8") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "--home", str(self.home), "serve"],
+                [sys.executable, "-m", "gateway", "--home", str(self.home), "serve", *arguments],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,

@@ -22,7 +22,7 @@ valid: {{from: 2026-01-01, until: 2030-12-31}}
 title: {{vi: Trích điều tra dân số, en: Census extract}}
 publisher: {{org: census, name: {{vi: Cục Điều tra, en: Census Bureau}}}}
 steward: Chief of Population Division
-classification: {{sharing: shared, importance: none, personal: basic}}
+classification: {{sharing: shared, importance: important, personal: sensitive}}
 source: {{path: adult/adult.csv, format: csv, delimiter: ";", lineage: {ADULT}}}
 unit: {{each_row: true, units_max: 40000}}
 columns:
@@ -43,6 +43,7 @@ columns:
 purposes:
   research: {{vi: Nghiên cứu, en: Research}}
 budgets: {{lineage: {{rho: "1000"}}, organisation: {{rho: "1000"}}, client: {{rho: "1000"}}}}
+acknowledged: {{each_row: the extract has no person in it twice, rows_and_statistics: a test asks both}}
 permits:
   - id: research-statistics
     to: {{org_class: [bank]}}
@@ -78,7 +79,7 @@ valid: {{from: 2026-01-01, until: 2030-12-31}}
 title: {{vi: Mẫu vi mô điều tra dân số, en: Census microdata sample}}
 publisher: {{org: census, name: {{vi: Cục Điều tra, en: Census Bureau}}}}
 steward: Chief of Population Division
-classification: {{sharing: shared, importance: none, personal: basic}}
+classification: {{sharing: shared, importance: none, personal: sensitive}}
 source: {{path: pums/PUMS_pid.csv, format: csv, lineage: {PUMS}}}
 unit: {{column: pid, rows_max: 1, units_max: 2000}}
 columns:
@@ -93,6 +94,7 @@ columns:
 purposes:
   research: {{vi: Nghiên cứu, en: Research}}
 budgets: {{lineage: {{rho: "1000"}}, organisation: {{rho: "1000"}}, client: {{rho: "1000"}}}}
+acknowledged: {{rows_and_statistics: a test asks both}}
 permits:
   - id: research-statistics
     to: {{org_class: [bank]}}
@@ -138,6 +140,7 @@ columns:
 purposes:
   research: {{vi: Nghiên cứu, en: Research}}
 budgets: {{lineage: {{rho: "1000"}}, organisation: {{rho: "1000"}}, client: {{rho: "1000"}}}}
+acknowledged: {{each_row: a plane stands here once, rows_and_statistics: a test asks both}}
 permits:
   - id: research-statistics
     to: {{org_class: [bank]}}

@@ -128,3 +128,30 @@ def test_a_name_with_a_space_or_plus_is_no_keys_name() -> None:
     for name in ("", "a b", "a+b", "a\u2003b", "a\nb"):
         with pytest.raises(ValueError, match="name"):
             format_vkey(name, key)
+
+
+def test_while_a_key_is_replaced_either_is_enough(a_signer: Callable[..., NoteSigner]) -> None:
+    old, new = a_signer("old"), a_signer("new")
+    both = sign("text\n", new, old)
+
+    for vkeys in (old.vkey, new.vkey, f"{old.vkey}\n{new.vkey}", f"{a_signer('x').vkey}\n{new.vkey}"):
+        assert verify(both, vkeys) == "text\n"
+    with pytest.raises(ProofInvalid, match="not signed by the trusted key"):
+        verify(sign("text\n", new), old.vkey)
+
+
+def test_one_trusted_key_that_fails_rejects_the_note_though_another_holds(
+    a_signer: Callable[..., NoteSigner],
+) -> None:
+    old, new = a_signer("old"), a_signer("new")
+    line = sign("other text\n", old).partition(b"\n\n")[2]
+
+    assert verify(sign("text\n", new) + line, new.vkey) == "text\n"
+    with pytest.raises(ProofInvalid, match="does not hold"):
+        verify(sign("text\n", new) + line, f"{new.vkey}\n{old.vkey}")
+
+
+@pytest.mark.parametrize("vkeys", ["", "\n", f"{GO_VKEY}\n", f"{GO_VKEY}\nx", "\n".join([GO_VKEY] * 33)])
+def test_a_list_of_keys_has_a_key_on_each_line_and_not_too_many(vkeys: str) -> None:
+    with pytest.raises(ProofInvalid):
+        verify(GO_NOTE.encode(), vkeys)

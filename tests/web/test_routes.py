@@ -1,10 +1,16 @@
 """Where paths lead, and that the list of what is exempt from the log is short and complete."""
 
+import json
+
 import pytest
 
+from gateway.errors import LedgerUnavailable, PathUnknown
+from gateway.problems import PROBLEM_TYPES
 from gateway.terms.query import Action
+from gateway.transparency.tile_path import TilePlace
+from gateway.web.open import Answer, Open, open_endpoints
 from gateway.web.openapi import document, path_of
-from gateway.web.routes import OPEN, ROUTES, match
+from gateway.web.routes import OPEN, ROUTES, TILES, match
 
 
 def test_p1_the_exempt_endpoints_are_exactly_these() -> None:
@@ -20,7 +26,7 @@ def test_p1_the_exempt_endpoints_are_exactly_these() -> None:
     }
 
 
-@pytest.mark.parametrize("path", [*OPEN])
+@pytest.mark.parametrize("path", [*OPEN, "/tile/0/000", "/tile/1/x001/000.p/7", TILES])
 def test_an_open_path_is_no_route_of_the_flow(path: str) -> None:
     assert match("GET", path).route is None
 
@@ -99,5 +105,69 @@ def test_openapi_describes_every_path_and_no_other() -> None:
     }
     routed = {(path_of(route), route.method) for route in ROUTES}
 
-    assert described == routed | {(path, "GET") for path in OPEN}
+    assert described == routed | {(path, "GET") for path in [*OPEN, TILES]}
     assert not any(set("()[]?") & set(path) for path, _ in described)
+
+
+ASKED: list[TilePlace] = []
+
+
+def an_open(hashes: bytes | None = b"hashes", *, busy: bool = False) -> Open:
+    async def head() -> bytes:
+        return b"head"
+
+    async def ready() -> None:
+        return
+
+    async def tile(place: TilePlace) -> bytes | None:
+        ASKED.append(place)
+        if busy:
+            raise LedgerUnavailable("too much is read")
+        return hashes
+
+    documents = {path: {} for path in OPEN.keys() - {"/livez", "/readyz", "/checkpoint"}}
+    return open_endpoints(documents=documents, checkpoint=head, ready=ready, tile=tile)
+
+
+async def test_a_tile_is_open_and_may_be_kept_for_ever() -> None:
+    endpoint = an_open().at("/tile/1/x001/000.p/7")
+
+    assert endpoint is not None
+    assert await endpoint() == Answer(
+        200, "application/octet-stream", b"hashes", "public, max-age=31536000, immutable"
+    )
+    assert ASKED[-1] == TilePlace(1, 1000, 7)
+
+
+async def test_a_tile_that_is_not_there_yet_is_a_typed_404_that_nobody_keeps() -> None:
+    endpoint = an_open(None).at("/tile/0/000")
+
+    assert endpoint is not None
+    answer = await endpoint()
+    assert (answer.status, answer.content_type, answer.caching) == (
+        404,
+        "application/problem+json",
+        "no-store",
+    )
+    assert json.loads(answer.body) == {
+        "type": "urn:problem:gateway:path-unknown",
+        "title": PROBLEM_TYPES[PathUnknown].title,
+        "status": 404,
+        "detail": "the log is not that large yet",
+    }
+
+
+async def test_a_reader_that_is_busy_says_so_without_an_entry() -> None:
+    endpoint = an_open(busy=True).at("/tile/0/000")
+
+    assert endpoint is not None
+    assert (await endpoint()).status == 503
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/tile/0/0", "/tile/entries/000", "/tile/0/000.p/256", "/tile/", TILES, "/v1/datasets", "/checkpoint/"],
+)
+def test_a_path_that_is_not_exactly_a_tiles_is_not_open(path: str) -> None:
+    """It goes through the flow like any other, and is recorded."""
+    assert an_open().at(path) is None

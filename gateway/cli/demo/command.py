@@ -15,6 +15,7 @@ from gateway.cli.demo.screen import Screen
 from gateway.cli.demo.walk import Walk, walk
 from gateway.errors import HomeInvalid
 from gateway.pseudonym import value_of
+from gateway.serving.serve import Serving, serve
 
 
 @click.command(epilog="Example:  gateway demo --once --json")
@@ -49,8 +50,8 @@ def demo(
 async def _run(
     folder: Path, screen: Screen, held: Held, started: float, *, once: bool, as_json: bool
 ) -> None:
-    ready: asyncio.Future[wiring.Serving] = asyncio.get_running_loop().create_future()
-    server = asyncio.create_task(wiring.serve(folder, on_ready=ready.set_result))
+    ready: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
+    server = asyncio.create_task(serve(folder, on_ready=ready.set_result))
     server.add_done_callback(lambda ended: _told_of_failure(ready, ended))
     serving = await ready
     cast = firms(serving.gateway)
@@ -71,7 +72,7 @@ async def _run(
         await server
 
 
-def _told_of_failure(ready: asyncio.Future[wiring.Serving], ended: asyncio.Task[None]) -> None:
+def _told_of_failure(ready: asyncio.Future[Serving], ended: asyncio.Task[None]) -> None:
     """Pass on why the server did not start, so that nobody waits for it."""
     if not ready.done():
         error = None if ended.cancelled() else ended.exception()

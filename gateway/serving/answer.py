@@ -1,0 +1,29 @@
+"""Take connections from a listening socket and answer what they ask, until the block ends."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiohttp import web
+
+from gateway.serving.closed import closed_told
+from gateway.web.transport import ClosingServer
+from gateway.wiring import Parts, api_of
+
+BACKLOG: Final = 1024
+FINISH_S: Final = 10.0
+"""For what is in flight when the process is told to stop; later it is cut off."""
+
+
+@asynccontextmanager
+async def answering(parts: Parts, listening: socket.socket) -> AsyncIterator[None]:
+    """Answer until the block ends; then take no more, and finish what was asked."""
+    runner = web.ServerRunner(ClosingServer(api_of(parts).handle), shutdown_timeout=FINISH_S)
+    await runner.setup()
+    async with parts.issuers.kept_fresh(), closed_told(parts.ledger):
+        try:
+            await web.SockSite(runner, listening, backlog=BACKLOG).start()
+            yield
+        finally:
+            await runner.cleanup()

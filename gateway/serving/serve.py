@@ -1,0 +1,110 @@
+"""The process that an operator starts: opens the home, prepares the sources, serves until told to stop.
+
+With one worker it answers by itself. With more it is the only process that has the ledger's store, its
+signing key and its openings; it answers nobody, and its workers have none of the three.
+"""
+
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway import telemetry
+from gateway.ledger.server import LedgerServer
+from gateway.policy.rules import Rules
+from gateway.serving.answer import BACKLOG, answering
+from gateway.serving.crew import manned
+from gateway.serving.renew import renewing
+from gateway.serving.stop import told_to_stop
+from gateway.settings import Settings
+from gateway.terms.identifiers import DatasetId
+from gateway.web.transport import raise_file_limit
+from gateway.wiring import Gateway, end_process, opened
+
+METRICS = "run/metrics"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What ``serve`` tells once it accepts requests."""
+
+    gateway: Gateway
+    origin: str
+    metrics: str
+    datasets: int
+    problems: tuple[str, ...]
+    """Datasets whose source is not as declared; they are taken out of service."""
+
+
+async def serve(home: Path, *, on_ready: Callable[[Serving], None], workers: int | None = None) -> None:
+    """Serve an installation until the task is cancelled or the process is told to stop.
+
+    ``workers`` counts in place of the setting of that name.
+    """
+    telemetry.configure_log()
+    raise_file_limit()
+    async with opened(home) as gateway, contextlib.AsyncExitStack() as stack:
+        settings = gateway.settings
+        problems = await _sources_checked(gateway)
+        await gateway.mark("start")
+        await stack.enter_async_context(gateway.witnesses.asked(on_fork=end_process))
+        stack.push_async_callback(gateway.mark, "stop")  # the last entry: after all answering has stopped
+        listening = stack.enter_context(_listening(settings))
+        count = settings.workers if workers is None else workers
+        counted = None if count == 1 else home / METRICS
+        await stack.enter_async_context(renewing(gateway))
+        await stack.enter_async_context(
+            answering(gateway, listening) if counted is None else _led(gateway, listening, counted, count)
+        )
+        metrics = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port, workers=counted)
+        stack.callback(metrics.close)
+        on_ready(
+            Serving(
+                gateway=gateway,
+                origin=settings.origin,
+                metrics=f"http://{settings.metrics_host}:{metrics.port}/metrics",
+                datasets=len(gateway.current.rules),
+                problems=problems,
+            )
+        )
+        await told_to_stop(signal.SIGINT, signal.SIGTERM)
+
+
+@asynccontextmanager
+async def _led(gateway: Gateway, listening: socket.socket, metrics: Path, count: int) -> AsyncIterator[None]:
+    """Have workers answer until the block ends, over this process's ledger."""
+    server = LedgerServer(
+        gateway.ledger,
+        published=gateway.published,
+        in_force=lambda: tuple(gateway.current.rules),
+        on_changes=gateway.current.apply,
+    )
+    gateway.current.followers.append(server.tell)
+    gateway.current.rules_followers.append(server.tell_in_force)
+    async with manned(gateway, server, listening, metrics, count):
+        yield
+    await server.close()
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """Return the socket that all processes take connections from: one that dies leaves none behind."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+
+
+async def _sources_checked(gateway: Gateway) -> tuple[str, ...]:
+    """Take datasets out of service whose source is not as their document declares."""
+    problems: list[str] = []
+    good: dict[DatasetId, Rules] = {}
+    for name, rules in gateway.current.rules.items():
+        telemetry.log("source_preparing", dataset=name)
+        found = await gateway.engine.check(rules.dataset)
+        problems += [f"{name}: {sentence}" for sentence in found]
+        if not found:
+            good[name] = rules
+    gateway.current.rules = good
+    await gateway.engine.retain(good.keys())
+    return tuple(problems)

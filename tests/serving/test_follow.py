@@ -1,0 +1,98 @@
+"""What a worker keeps of the main process's registry and rules."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from gateway.registry.codec import change_of
+from gateway.registry.records import Organisation, State
+from gateway.serving.follow import Following
+from gateway.terms.dataset import Dataset, Title
+from gateway.terms.entry import Change
+from gateway.terms.frame import UnprotectedFrame
+from gateway.terms.identifiers import DatasetId, OrgId
+from gateway.terms.plan import Plan
+
+POLICIES = Path(__file__).parents[2] / "policies"
+DOCUMENTS = {path.stem: path.read_bytes() for path in sorted(POLICIES.glob("*.yaml"))}
+ORGANISATION = Organisation(
+    id=OrgId("bank-a"), name=Title(vi="A", en="A"), org_class="bank", country="VN", state=State.ACTIVE
+)
+
+
+@dataclass
+class Shelf:
+    """An engine whose sources are as declared, but for the named ones."""
+
+    missing: set[str] = field(default_factory=set)
+    checked: list[str] = field(default_factory=list)
+
+    async def check(self, dataset: Dataset) -> tuple[str, ...]:
+        self.checked.append(dataset.id)
+        return ("there is no such source",) if dataset.id in self.missing else ()
+
+    async def execute(self, plan: Plan) -> UnprotectedFrame:
+        raise AssertionError(f"nothing is asked here, not {plan}")
+
+    async def retain(self, datasets: Collection[DatasetId]) -> None:
+        raise AssertionError(f"a worker removes no snapshot but {datasets}")
+
+    async def close(self) -> None: ...
+
+
+def rules(name: str, text: bytes | None = None) -> Change:
+    return Change(kind="rules", id=name, document=DOCUMENTS[name] if text is None else text)
+
+
+async def test_a_suspension_that_is_told_counts_at_once() -> None:
+    following = Following((change_of(ORGANISATION),), Shelf())
+    before = following.current.registry
+
+    following.changed((change_of(replace(ORGANISATION, state=State.SUSPENDED)),))
+
+    assert before.organisations[OrgId("bank-a")].state is State.ACTIVE
+    assert following.current.registry.organisations[OrgId("bank-a")].state is State.SUSPENDED
+
+
+async def test_the_datasets_in_force_are_served_and_no_other() -> None:
+    """Promise P3."""
+    one, other = sorted(DOCUMENTS)[:2]
+    following = Following((rules(one), rules(other)), shelf := Shelf())
+
+    following.in_force((one,))
+    await following.renew()
+
+    assert set(following.current.rules) == {one}
+    assert shelf.checked == [one]
+
+
+async def test_a_new_document_replaces_the_old_one_and_others_are_not_read_again() -> None:
+    one, other = sorted(DOCUMENTS)[:2]
+    following = Following((rules(one), rules(other)), shelf := Shelf())
+    following.in_force((one, other))
+    await following.renew()
+    kept, before = following.current.rules[DatasetId(other)], following.current.rules
+    text = DOCUMENTS[one].replace(b"revision: ", b"revision: 1", 1)
+
+    following.changed((rules(one, text),))
+    following.in_force((one, other))
+    await following.renew()
+
+    assert following.current.rules is not before
+    assert following.current.rules[DatasetId(one)].dataset.revision > before[DatasetId(one)].dataset.revision
+    assert following.current.rules[DatasetId(other)] is kept
+    assert shelf.checked == [one, other, one]
+
+
+@pytest.mark.parametrize("text", [b"policy: 2", None])
+async def test_a_document_that_cannot_be_used_is_not_served(text: bytes | None) -> None:
+    """Promise P3: neither one that does not load nor one whose source is not as it declares."""
+    one, other = sorted(DOCUMENTS)[:2]
+    following = Following((rules(one, text), rules(other)), Shelf(missing={one}))
+
+    following.in_force((one, other))
+    await following.renew()
+
+    assert set(following.current.rules) == {other}

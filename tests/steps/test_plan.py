@@ -1,0 +1,84 @@
+"""A plan made before serves again only for the same recipient, question and permit."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from builders import a_caller, a_permit, a_query
+
+from gateway.errors import QuestionRefused
+from gateway.keyring.keyring import Keyring
+from gateway.steps.plan import PLANS_MAX, MakePlan
+from gateway.terms.identifiers import OrgId
+from gateway.terms.permit import Permit
+from gateway.terms.plan import Plan
+from gateway.terms.query import Action
+from gateway.terms.treatment import Redact
+from gateway.terms.upstream import Position, UpstreamPath
+
+PAGES = UpstreamPath(path="/pages", rows_pointer="", parameters=(("page", Position(9_999)),))
+
+
+@pytest.fixture(scope="module")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    return Keyring.create(tmp_path_factory.mktemp("home") / "keys", log_name="log.example/plan")
+
+
+@pytest.fixture
+def step(keyring: Keyring) -> MakePlan:
+    return MakePlan(keyring, ThreadPoolExecutor(max_workers=1))
+
+
+def a_proxy_permit() -> Permit:
+    return replace(a_permit(), action=Action.PROXY, paths=(PAGES,), rows_max=100)
+
+
+async def planned(step: MakePlan, permit: Permit, *, org: str = "bank-a", query_string: str = "") -> Plan:
+    query = a_query(
+        method="GET", action=Action.PROXY, upstream_path="/pages", query_string=query_string, body=b""
+    )
+    return await step(query, replace(a_caller(), org=OrgId(org)), permit)
+
+
+async def test_the_same_question_under_the_same_permit_is_planned_once(step: MakePlan) -> None:
+    permit = a_proxy_permit()
+
+    assert await planned(step, permit) is await planned(step, permit)
+
+
+async def test_another_recipient_question_or_permit_has_a_plan_of_its_own(
+    step: MakePlan, keyring: Keyring
+) -> None:
+    permit = a_proxy_permit()
+    stricter = replace(permit, columns=tuple((name, Redact()) for name, _ in permit.columns))
+    asked = [
+        {"permit": permit},
+        {"permit": permit, "org": "bank-b"},
+        {"permit": permit, "query_string": "page=1"},
+        {"permit": stricter},
+        {"permit": permit},
+    ]
+
+    plans = [await planned(step, **each) for each in asked]  # type: ignore[arg-type]
+
+    fresh = [
+        await planned(MakePlan(keyring, ThreadPoolExecutor(max_workers=1)), **each)  # type: ignore[arg-type]
+        for each in asked
+    ]
+    assert plans == fresh
+    assert len({repr((plan, getattr(plan, "order_key", None))) for plan in plans[:4]}) == 4
+
+
+async def test_a_refusal_is_refused_each_time(step: MakePlan) -> None:
+    permit = a_proxy_permit()
+    for _ in range(2):
+        with pytest.raises(QuestionRefused):
+            await planned(step, permit, query_string="page=10000")
+
+
+async def test_no_more_plans_are_kept_than_said(step: MakePlan) -> None:
+    permit = a_proxy_permit()
+    for page in range(PLANS_MAX + 50):
+        await planned(step, permit, query_string=f"page={page}")
+
+    assert len(step.seen._seen) == PLANS_MAX
