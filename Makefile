@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 ARGS ?=
+export CHROMIUM ?= chromium
 
 # Real data for tests and benches, where it is there (README, "Real data").
 ifneq ($(wildcard ../shared/data),)
 export GATEWAY_TEST_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test check test-long bench lock clean
+.PHONY: help demo test check pages test-long bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is
@@ -28,7 +29,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 demo: $(VENV)/installed  ## watch the gateway do its job (ARGS='--once --json' for machines)
 	@$(VENV)/bin/gateway demo $(ARGS)
 
-test: check  ## everything that CI runs
+test: check pages  ## everything that CI runs
 	@echo "==> end-to-end tests, real processes"
 	@$(RUN) pytest -q -m "not long" tests/e2e
 
@@ -42,7 +43,14 @@ check: $(VENV)/installed  ## the fast part: style, types, unit tests, shipped ru
 	@$(VENV)/bin/gateway policy check policies
 	@$(VENV)/bin/gateway policy test policies
 	@echo "==> unit tests"
-	@$(RUN) pytest -q -m "not long" --ignore=tests/e2e
+	@$(RUN) pytest -q -m "not long" --ignore=tests/e2e --ignore=tests/pages
+
+pages: $(VENV)/installed  ## the pages that people use, in a real Chromium (pictures in var/pages)
+	@echo "==> pages, in a real Chromium"
+	@if ! command -v $(CHROMIUM) >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; fi; \
+	if command -v $(CHROMIUM) >/dev/null; then $(RUN) pytest -q tests/pages; \
+	else echo "!!! THE PAGES WENT UNTESTED: there is no $(CHROMIUM), and no leave to install it (root and apt-get)"; fi
 
 test-long: $(VENV)/installed  ## the large counts (docs/evidence.md)
 	@$(RUN) pytest -q -s -m long

@@ -25,6 +25,7 @@
     ├── ChargedFailure                whatever went wrong after the charge (promise P5)
     ├── LedgerUnavailable             the reply cannot be recorded, so it does not leave (P1)
     ├── EngineFailed                  an engine could not answer; callers see ChargedFailure
+    │   └── DataChanged               a page goes on in a state of the source that is no more
     ├── RulesInvalid                  a sharing-rules document does not load
     ├── ActRefused                    what an administrator wants cannot be done as things stand
     └── HomeInvalid                   the installation's folder is not as it must be
@@ -208,6 +209,13 @@ class LedgerUnavailable(GatewayError):
 
 class EngineFailed(GatewayError):
     """An engine could not answer in time or at all."""
+
+
+class DataChanged(EngineFailed):
+    """A cursor is of a state of the source that is no more: its pages would repeat and miss rows."""
+
+    def __init__(self) -> None:
+        super().__init__("the data changed since that cursor was given; nothing was charged, start again")
 
 
 @dataclass(frozen=True, slots=True)

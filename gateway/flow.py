@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from gateway.errors import ChargedFailure
+from gateway.errors import ChargedFailure, DataChanged
 from gateway.problems import problem, unrecorded
 from gateway.terms.caller import Caller
 from gateway.terms.charge import Charge, Receipt, StoredAnswer
@@ -84,6 +84,8 @@ async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
             steps.stand(caller, permit)  # what was stopped while this was in flight does not leave
             return reply  # noqa: TRY300  inside, as whatever fails here is the one failure below
         except Exception as error:  # SECURITY: one failure for the outside, whatever happened (P5)
+            if charge is None and isinstance(error, DataChanged):
+                raise  # rows, which cost nothing: who pages must know to start again
             raise ChargedFailure(seen.charge_index) from error
 
 

@@ -47,6 +47,7 @@ PROBLEM_TYPES: Final[Mapping[type[Exception], ProblemType]] = {
     errors.BudgetExhausted: ProblemType("budget-exhausted", 429, "Privacy budget exhausted"),
     errors.IdempotencyMismatch: ProblemType("idempotency-mismatch", 422, "Idempotency key used otherwise"),
     errors.IdempotencyInProgress: ProblemType("idempotency-in-progress", 409, "Still being answered"),
+    errors.DataChanged: ProblemType("data-changed", 409, "The data changed between two pages"),
     errors.TooManyAttempts: ProblemType("too-many-attempts", 429, "Too many attempts"),
     errors.TooBusy: ProblemType("too-busy", 503, "Too many requests at once"),
     errors.ChargedFailure: ProblemType("charged-failure", 500, "The request failed"),

@@ -32,6 +32,8 @@ EPOCH: Final = "1"
 
 TEXT_BYTES_MAX: Final = 1024
 """A longer text is no identifier and becomes null."""
+_CODE_POINTS_MAX: Final = 2 * TEXT_BYTES_MAX
+"""More never compose to that few bytes: a character of n bytes stands for at most 1.5 n code points."""
 PREFIX: Final = "p1_"
 
 KEYS_MAX: Final = 4096
@@ -88,7 +90,10 @@ def canonical(text: str) -> str | None:
 
     Reversing a token gives back this spelling. Letter case stays: it cannot be reversed.
     """
-    composed = (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
+    bare = text.strip()
+    if len(bare) > _CODE_POINTS_MAX:  # NFC takes time in the square of a run of marks
+        return None
+    composed = bare if bare.isascii() else unicodedata.normalize("NFC", bare).strip()
     size = len(composed.encode())
     return composed if 0 < size <= TEXT_BYTES_MAX else None
 

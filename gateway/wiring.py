@@ -1,7 +1,7 @@
 """The composition root: the only file that names concrete classes, and the home folder's layout.
 
     gateway.toml   settings              policies/   active sharing rules, one file a dataset
-    keys/          private keys          ledger/     log.sqlite; the last head: signed, cosigned
+    keys/          own keys, issuers     ledger/     log.sqlite; the last head: signed, cosigned
     data/          sources               snapshots/  sources as questions read them, made again when lost
     run/           state that a restart voids
 
@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import uvloop
@@ -31,16 +32,17 @@ from gateway.engines.upstream import UpstreamEngine
 from gateway.errors import Fault, HomeInvalid
 from gateway.keyring.issuers import TrustedIssuers, trusted_issuers
 from gateway.keyring.keyring import Keyring
+from gateway.ledger.key_file import FILE_NAME as KEYS
 from gateway.ledger.port import Ledger
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.tile_reader import TileReader
 from gateway.ledger.volatile import Volatile
 from gateway.ledger.witnesses import Witnesses, watched
-from gateway.policy.rules import Rules
 from gateway.registry.registry import Registry
-from gateway.services import activation, enrolment, introspection, revocation
+from gateway.services import account, activation, enrolment, introspection, revocation
 from gateway.services.budgets import Budgets
 from gateway.services.catalogue import Catalogue
+from gateway.services.current import Current
 from gateway.services.metadata import authorization_server_metadata, key_set, protected_resource_metadata
 from gateway.services.ports import EnrolmentPorts
 from gateway.services.stewardship import RULES, activated
@@ -56,14 +58,14 @@ from gateway.steps.slot import Slot
 from gateway.steps.stand import Stand
 from gateway.terms.charge import Receipt
 from gateway.terms.entry import Change, EntryKind, Fact, ReleaseRequest
-from gateway.terms.identifiers import DatasetId, RequestId
+from gateway.terms.identifiers import RequestId
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
 from gateway.terms.seen import Seen
 from gateway.web import openapi
 from gateway.web.api import Api, ServiceCall
 from gateway.web.open import open_endpoints
-from gateway.web.pages.render import render
+from gateway.web.pages.render import SCRIPT, render
 from gateway.web.routes import Service
 
 Result = TypeVar("Result")
@@ -71,33 +73,8 @@ Result = TypeVar("Result")
 FOLDERS = ("policies", "ledger", "data", "run")
 STORE = "ledger/log.sqlite"
 VOLATILE = "run/volatile.sqlite"
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 EXIT_FATAL = 74  # EX_IOERR of sysexits.h
-
-
-@dataclass(slots=True)
-class Current:
-    """What changes while the gateway runs. Owned by ``Gateway``; replaced as a whole, never edited."""
-
-    registry: Registry
-    rules: Mapping[DatasetId, Rules]
-    followers: list[Callable[[tuple[Change, ...]], None]] = field(default_factory=list)
-    """Told of the same changes, in the same order."""
-    rules_followers: list[Callable[[], None]] = field(default_factory=list)
-    """Told that the rules are others now."""
-
-    def apply(self, changes: tuple[Change, ...]) -> None:
-        """Take over durable changes of the registry."""
-        for change in changes:
-            if change.kind != RULES:
-                self.registry = self.registry.with_change(change)
-        for follower in self.followers:
-            follower(changes)
-
-    def take_over(self, rules: Mapping[DatasetId, Rules]) -> None:
-        """Have other rules decide from now on; their documents are in the registry."""
-        self.rules = rules
-        for follower in self.rules_followers:
-            follower()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,8 +110,19 @@ class Gateway(Parts):
 
     async def register(self, changes: tuple[Change, ...]) -> None:
         """Put records into the registry: one entry that names them, and the records, in one transaction."""
-        await self._note(EntryKind.CONFIG, {}, changes)
+        await self.put(changes, {}, {}, None)
+
+    async def put(
+        self,
+        changes: tuple[Change, ...],
+        facts: Mapping[str, Fact],
+        private: Mapping[str, bytes],
+        subject: str | None,
+    ) -> Receipt:
+        """Put records with an entry that says more; ``subject`` is the person whom it tells of."""
+        receipt = await self._note(EntryKind.CONFIG, facts, changes, private=private, subject=subject)
         self.current.apply(changes)
+        return receipt
 
     async def tell_of_key(self, event: str, *, old: str, new: str) -> Receipt:
         """Put a change of the log's key into the log; both keys are named by their vkeys."""
@@ -145,16 +133,23 @@ class Gateway(Parts):
         await self._note(EntryKind.MARK, {"event": event})
 
     async def _note(
-        self, kind: EntryKind, facts: Mapping[str, Fact], changes: tuple[Change, ...] = ()
+        self,
+        kind: EntryKind,
+        facts: Mapping[str, Fact],
+        changes: tuple[Change, ...] = (),
+        *,
+        private: Mapping[str, bytes] = NOTHING,
+        subject: str | None = None,
     ) -> Receipt:
         return await self.ledger.release(
             ReleaseRequest(
                 request_id=RequestId(str(uuid.uuid4())),
                 kind=kind,
                 facts=facts,
-                private={},
+                private=private,
                 body=b"",
                 changes=changes,
+                subject=subject,
             )
         )
 
@@ -184,26 +179,16 @@ async def opened(home: Path, *, settings: Settings | None = None) -> AsyncIterat
     settings = settings or load_settings(home)
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_lock(home / "run" / "lock"))
+        stack.enter_context(home_locked(home))
         keyring = Keyring.open(home / "keys", log_name=settings.log_origin)
-        ledger = SqliteLedger.open(
-            home / STORE,
-            signer=keyring.log,
-            origin=settings.log_origin,
-            clock=clock,
-            head_file=home / "ledger" / "head",
-            former=keyring.log_keys.former,
-            retired=keyring.log_keys.retired,
-            seal=lambda opened_bytes: keyring.sealer.seal("ledger", opened_bytes),
-            unseal=lambda sealed: keyring.sealer.unseal("ledger", sealed),
-            on_fatal=end_process,
-        )
+        ledger = open_ledger(home, home / "ledger", keyring, clock)
         stack.push_async_callback(ledger.close)
         tiles = TileReader.open(home / STORE)
         stack.callback(tiles.close)
         witnesses = await stack.enter_async_context(
             watched(home, settings, vkeys=keyring.log_keys.history, head=ledger.checkpoint, tiles=tiles)
         )
+        ledger.start()  # SECURITY: after the witnesses were asked, for it appends and signs
         volatile = Volatile.create(home / VOLATILE)
         stack.callback(volatile.close)
         engine = engine_of(home, settings)
@@ -211,12 +196,13 @@ async def opened(home: Path, *, settings: Settings | None = None) -> AsyncIterat
         known = await ledger.registry()
         rules = activated(home / "policies", known)
         current = Current(Registry.of(change for change in known if change.kind != RULES), rules.rules)
+        current.keep_keys(keyring)
         gateway = Gateway(
             home=home,
             settings=settings,
             clock=clock,
             keyring=keyring,
-            issuers=trusted_issuers(home / "keys", own=settings.origin),
+            issuers=trusted_issuers(home, own=settings.origin),
             ledger=ledger,
             tiles=tiles,
             published=witnesses.published,
@@ -231,6 +217,28 @@ async def opened(home: Path, *, settings: Settings | None = None) -> AsyncIterat
         if rules.changes:
             await gateway.register(rules.changes)
         yield gateway
+
+
+def open_ledger(
+    home: Path, folder: Path, keyring: Keyring, clock: Clock, *, next_origin: str | None = None
+) -> SqliteLedger:
+    """Return the ledger in a folder, not started; all logs of a home share one file of opening keys."""
+    return SqliteLedger.open(
+        folder / Path(STORE).name,
+        signer=keyring.log,
+        origin=keyring.log.name,
+        clock=clock,
+        head_file=folder / "head",
+        former=keyring.log_keys.former,
+        retired=keyring.log_keys.retired,
+        seal=partial(keyring.sealer.seal, "ledger"),
+        unseal=partial(keyring.sealer.unseal, "ledger"),
+        wrap=partial(keyring.sealer.seal, "opening-key"),
+        unwrap=partial(keyring.sealer.unseal, "opening-key"),
+        on_fatal=end_process,
+        key_path=home / "ledger" / KEYS,
+        next_origin=next_origin,
+    )
 
 
 def engine_of(home: Path, settings: Settings) -> EngineRouter:
@@ -271,9 +279,11 @@ def api_of(gateway: Parts) -> Api:
         services=_services(gateway, authenticate),
         open_endpoints=open_endpoints(
             documents=_documents(gateway),
+            key_set=lambda: key_set(gateway.keyring.tokens.jwks),
             checkpoint=gateway.published,
             ready=gateway.ledger.ready,
             tile=gateway.tiles.tile,
+            script=SCRIPT,
         ),
         volatile=gateway.volatile,
         nonce_secret=gateway.nonce_secret,
@@ -303,24 +313,31 @@ def _steps(gateway: Parts, authenticate: Authenticate) -> flow.Steps:
     )
 
 
-def _services(gateway: Parts, authenticate: Authenticate) -> Mapping[Service, ServiceCall]:
-    """Return what answers requests that are not for data."""
-    current, ledger, clock = gateway.current, gateway.ledger, gateway.clock
-    ports = EnrolmentPorts(
-        ledger=ledger,
+def enrolment_ports(gateway: Parts) -> EnrolmentPorts:
+    """Return what sign-in and the OAuth endpoints need."""
+    current, settings = gateway.current, gateway.settings
+    return EnrolmentPorts(
+        ledger=gateway.ledger,
         volatile=gateway.volatile,
         tokens=gateway.keyring.tokens,
         sealer=gateway.keyring.sealer,
         registry=lambda: current.registry,
-        clock=clock,
+        clock=gateway.clock,
         nonce_secret=gateway.nonce_secret,
-        origin=gateway.settings.origin,
-        issuer=gateway.settings.origin,
-        audience=gateway.settings.origin,
+        origin=settings.origin,
+        issuer=settings.origin,
+        audience=settings.origin,
         random_bytes=os.urandom,
         render=render,
-        poll_interval_s=gateway.settings.device_interval_s,
+        rules=lambda: current.rules,
+        poll_interval_s=settings.device_interval_s,
     )
+
+
+def _services(gateway: Parts, authenticate: Authenticate) -> Mapping[Service, ServiceCall]:
+    """Return what answers requests that are not for data."""
+    current, ledger, clock = gateway.current, gateway.ledger, gateway.clock
+    ports = enrolment_ports(gateway)
     return {
         Service.CATALOGUE: Catalogue(authenticate=authenticate, rules=lambda: current.rules, clock=clock),
         Service.BUDGETS: Budgets(
@@ -331,6 +348,7 @@ def _services(gateway: Parts, authenticate: Authenticate) -> Mapping[Service, Se
         Service.REVOKE: partial(_enrolling, revocation.revoke, ports),
         Service.INTROSPECT: partial(_enrolling, introspection.introspect, ports),
         Service.ACTIVATE: partial(_enrolling, activation.activate, ports),
+        Service.ACCOUNT: partial(_enrolling, account.account, ports),
     }
 
 
@@ -356,13 +374,13 @@ def _documents(gateway: Parts) -> dict[str, object]:
             **resource,
             "gateway_log_key": gateway.keyring.log_keys.vkeys,
         },
-        "/oauth/jwks": key_set(gateway.keyring.tokens.jwks),
     }
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def home_locked(home: Path) -> Iterator[None]:
     """Hold the home, so that no second process writes to it."""
+    path = home / "run" / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="ascii") as file:
         try:

@@ -84,6 +84,19 @@ def test_the_shelves_of_the_architecture_are_the_ones_that_are_tested() -> None:
     ]
 
 
+def test_the_readme_has_no_figure_of_speed_but_the_last_ones() -> None:
+    """Rows are copied whole, and the words around them hold no number that could grow old."""
+    _, _, rest = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## Speed\n")
+    speed, _, _ = rest.partition("\n## ")
+    is_row = re.compile(r"^\| `\w+` \|.*\|$", flags=re.MULTILINE)
+    last, _, _ = section("performance.md", "## Last figures").partition("\n## ")
+    rows = is_row.findall(speed)
+
+    assert rows
+    assert set(rows) <= set(is_row.findall(last))
+    assert re.findall(r"[0-9]+", is_row.sub("", speed)) == []
+
+
 @pytest.mark.parametrize("page", sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")]), ids=lambda p: p.name)
 def test_a_page_refers_only_to_files_that_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ from gateway import flow
 from gateway.errors import (
     ActRefused,
     BudgetExhausted,
+    DataChanged,
     EngineFailed,
     GatewayError,
     HomeInvalid,
@@ -135,14 +136,18 @@ def as_awaited(step: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
 
 
 def opened(path: Path, keyring: Keyring) -> SqliteLedger:
-    return SqliteLedger.open(
+    ledger = SqliteLedger.open(
         path,
         signer=keyring.log,
         origin=LOG,
         clock=FixedClock(),
         seal=lambda data: keyring.sealer.seal("ledger", data),
         unseal=lambda data: keyring.sealer.unseal("ledger", data),
+        wrap=lambda data: keyring.sealer.seal("ledger", data),
+        unwrap=lambda data: keyring.sealer.unseal("ledger", data),
     )
+    ledger.start()
+    return ledger
 
 
 def raising(error: Exception) -> Callable[..., Awaitable[Any]]:
@@ -173,8 +178,8 @@ async def test_the_steps_run_in_order_and_the_reply_carries_its_receipt(world: W
     assert isinstance(outcome, Released)
     assert outcome.reply.body == SECRET
     assert world.calls == [
-        "authenticate", "decide", "plan", "place", "charge", "slot", "execute", "protect", "slot-end",
-        "record",
+        "authenticate", "decide", "stand", "plan", "place", "charge", "slot", "execute", "protect",
+        "slot-end", "stand", "record",
     ]  # fmt: skip
     assert await world.kinds() == ["charge", "release"]
     assert json.loads(outcome.receipt.entry)["charge"] == 0
@@ -184,7 +189,7 @@ async def test_a_dry_run_ends_after_planning(world: World) -> None:
     outcome = await flow.serve(a_query(dry_run=True), world.steps())
 
     assert outcome.reply.body == b"price"
-    assert world.calls == ["authenticate", "decide", "plan", "describe", "record"]
+    assert world.calls == ["authenticate", "decide", "stand", "plan", "describe", "record"]
     assert (await world.spent()).rho == 0
 
 
@@ -198,6 +203,18 @@ async def test_rows_cost_nothing_and_commit_once(world: World) -> None:
 
     assert outcome.reply == reply
     assert await world.kinds() == ["single"]
+    assert (await world.spent()).rho == 0
+
+
+async def test_a_page_of_another_state_is_refused_by_name_and_costs_nothing(world: World) -> None:
+    steps = world.steps(plan=lambda *_: a_rows_plan(), execute=raising(DataChanged()))
+    outcome = await flow.serve(a_query(), steps)
+
+    assert (outcome.reply.status, json.loads(outcome.reply.body)["type"]) == (
+        409,
+        "urn:problem:gateway:data-changed",
+    )
+    assert await world.kinds() == ["deny"]
     assert (await world.spent()).rho == 0
 
 
@@ -368,6 +385,7 @@ async def test_p1_refusals_and_bugs_are_replies_and_are_recorded(
     "error",
     [
         EngineFailed("out of memory"),
+        DataChanged(),
         TimeoutError(),
         ValueError("income 4711 of Nguyễn"),
         NotPermitted("x", reason="rule-forbids"),
@@ -412,6 +430,47 @@ async def test_p5_a_failure_waits_for_its_slot_too(world: World) -> None:
     )
 
     assert seen == ["waited"]
+
+
+def standing_until_the_end() -> Callable[..., None]:
+    """A chain that holds when a request comes, and not any more when its reply is complete."""
+    answers = [None, NotAuthenticated(cause="client-frozen")]
+
+    def stand(*_: object) -> None:
+        if (error := answers.pop(0)) is not None:
+            raise error
+
+    return stand
+
+
+async def test_what_was_stopped_in_flight_does_not_leave_and_looks_like_every_failure(world: World) -> None:
+    """Promises P2 and P5: the charge stays, the outside sees no difference, the log can tell why."""
+    failed = await flow.serve(a_query(), world.steps(execute=raising(EngineFailed("no"))))
+    stopped = await flow.serve(a_query(), world.steps(stand=standing_until_the_end()))
+
+    assert isinstance(failed, Released)
+    assert isinstance(stopped, Released)
+    assert SECRET not in stopped.reply.body
+    assert stopped.reply == failed.reply
+    assert await world.kinds() == ["charge", "error", "charge", "error"]
+    assert await world.spent() == rho("0.01")
+    first, second = (json.loads(each.receipt.entry) for each in (failed, stopped))
+    assert first["facts"] == second["facts"]
+    assert first["commitments"].keys() == second["commitments"].keys()
+
+
+async def test_rows_and_stored_answers_that_were_stopped_in_flight_do_not_leave_either(world: World) -> None:
+    async def nothing(*_: object) -> None:
+        return None
+
+    async def stored(*_: object) -> StoredAnswer:
+        return StoredAnswer(answer=SECRET, charge_index=0, release_index=1)
+
+    for charge in (nothing, stored):
+        outcome = await flow.serve(a_query(), world.steps(charge=charge, stand=standing_until_the_end()))
+        assert isinstance(outcome, Released)
+        assert outcome.reply.status == 500
+        assert SECRET not in outcome.reply.body
 
 
 async def test_a_service_goes_the_same_way_out(world: World) -> None:

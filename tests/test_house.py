@@ -56,6 +56,7 @@ HOMES: dict[str, set[str]] = {
     "sqlglot": {"planning"},
     "structlog": {"telemetry"},
     "uvloop": {"wiring"},
+    "webauthn": {"identity"},
     "yaml": {"policy"},
     "yarl": {"client"},
 }

@@ -3,13 +3,12 @@
 from itertools import pairwise
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.order import ROUNDS, Order
+from gateway.order import ROUNDS, Order, key_of, order_of_reply
 
 KEY = bytes(range(32))
 keys = st.binary(min_size=32, max_size=32)
@@ -26,7 +25,7 @@ def place_of(rank: int, key: bytes, bits: int) -> int:
     left, right = rank >> half, rank % (1 << half)
     for number in range(ROUNDS):
         encryptor = Cipher(algorithms.AES256(key), modes.ECB()).encryptor()  # noqa: S305
-        block = encryptor.update(number.to_bytes(8, "little") + right.to_bytes(8, "little"))
+        block = encryptor.update(bytes([number, bits, 0, 0, 0, 0, 0, 0]) + right.to_bytes(8, "little"))
         left, right = right, left ^ int.from_bytes(block[:8], "little") % (1 << half)
     return left << half | right
 
@@ -50,7 +49,7 @@ def test_a_rank_leads_to_its_place_and_back_as_the_picture_says(key: bytes, half
     (place,) = order.rows_at(rank, 1, rows=order.ranks)["place"].to_pylist()
 
     assert place == place_of(rank, key, order.bits)
-    assert order.first_of(pa.chunked_array([[place]]), 0, 1).to_pylist() == [{"place": place, "rank": rank}]
+    assert order.first_of([np.array([place])], 0, 1).to_pylist() == [{"place": place, "rank": rank}]
 
 
 @settings(deadline=None)
@@ -61,10 +60,10 @@ def test_ranking_some_places_is_leaving_the_others_out(
     places = [place for place in chosen if place < rows]
     order = Order.of(rows, key)
     every = order.rows_at(first, order.ranks, rows=rows).to_pylist()
-    some = pa.chunked_array([places], pa.int64())
+    parts = [np.array(places[start : start + 7], dtype=np.int64) for start in range(0, len(places), 7)]
 
     assert (
-        order.first_of(some, first, count).to_pylist()
+        order.first_of(parts, first, count).to_pylist()
         == [row for row in every if row["place"] in chosen][:count]
     )
 
@@ -79,6 +78,47 @@ def test_two_recipients_orders_have_nothing_in_common() -> None:
     assert len(neighbours) <= 15  # of 2
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
     assert abs(np.corrcoef(one, range(4096))[0, 1]) < 0.1
+
+
+USES = [
+    {"of": "table", "digest": "00", "state": b"one"},
+    {"of": "reply", "digest": "00", "state": b"one"},
+    {"of": "table", "digest": "01", "state": b"one"},
+    {"of": "table", "digest": "00", "state": b"two"},
+]
+
+
+def test_each_use_question_and_state_has_a_key_of_its_own() -> None:
+    keys = {key_of(secret, **use) for secret in (KEY, bytes(32)) for use in USES}  # type: ignore[arg-type]
+
+    assert len(keys | {KEY, bytes(32)}) == 2 * len(USES) + 2
+    assert {len(key) for key in keys} == {32}
+    assert key_of(KEY, **USES[0]) == key_of(KEY, **USES[0])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [64, 4096])
+def test_a_state_that_shifted_by_one_row_shows_nothing_of_the_sources_order(count: int) -> None:
+    """Promise P8: with one key for both, each row of the second stands where its neighbour stood."""
+    keys = [key_of(KEY, of="table", digest="00", state=state) for state in (b"one", b"two")]
+    before = [place for place in whole(Order.of(count, keys[0]), count) if place < count - 1]
+    after = [place + 1 for place in whole(Order.of(count - 1, keys[1]), count - 1)]  # the first row is gone
+
+    assert sum(mine + 1 == theirs for mine, theirs in zip(before, after, strict=True)) <= 10  # of 1
+
+
+def test_orders_of_two_sizes_under_one_key_have_nothing_in_common() -> None:
+    small, large = whole(Order(KEY, 12), 4096), whole(Order(KEY, 14), 4096)
+
+    assert sum(one == other for one, other in zip(small, large, strict=True)) <= 10  # of 1
+
+
+def test_rows_of_a_reply_are_numbered_by_one_stream() -> None:
+    numbers = order_of_reply(10_000, KEY).tolist()
+
+    assert len(set(numbers)) == 10_000
+    assert order_of_reply(5, KEY).tolist() == numbers[:5]
+    assert order_of_reply(5, bytes(32)).tolist() != numbers[:5]
+    assert order_of_reply(0, KEY).tolist() == []
 
 
 @pytest.mark.parametrize("bits", [0, 3, 63, 64])

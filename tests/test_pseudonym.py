@@ -2,6 +2,8 @@
 
 import hmac
 import re
+import sys
+import time
 import unicodedata
 from collections.abc import Callable
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.pseudonym import KEY_BYTES, TEXT_BYTES_MAX, PseudonymKey, tokens_of, value_of
+from gateway.pseudonym import KEY_BYTES, TEXT_BYTES_MAX, PseudonymKey, canonical, tokens_of, value_of
 
 HANDLE = PseudonymKey(bytes(range(KEY_BYTES)))
 KEY = HANDLE.token_key("person", "org-a")
@@ -114,6 +116,43 @@ def test_both_spellings_of_an_accent_are_one_person() -> None:
 @pytest.mark.parametrize("value", [None, "", " ", "\t\u3000\u00a0", "x" * (TEXT_BYTES_MAX + 1)])
 def test_what_names_nobody_gets_no_token(value: str | None) -> None:
     assert tokens([value]) == [None]
+
+
+def test_no_character_stands_for_more_code_points_than_the_bound_before_nfc_allows() -> None:
+    """So a text of more than twice as many code points as bytes allowed is too long after NFC too."""
+    for code in range(sys.maxunicode + 1):
+        parts, size = unicodedata.normalize("NFD", chr(code)), len(chr(code).encode("utf-8", "replace"))
+        assert 2 * len(parts) <= 3 * size
+
+
+edges = st.text(" \t\u2000\u3000\u0301\u0316a\u212b\u1fbe\u0308", max_size=12)
+
+
+@given(edges, texts, edges, st.sampled_from([1, 60, 400]))
+def test_a_canonical_text_is_nfc_without_space_around(
+    before: str, text: str, behind: str, times: int
+) -> None:
+    written = before + text * times + behind
+    expected = canonical_text(written)
+
+    is_short = expected is not None and len(expected.encode()) <= TEXT_BYTES_MAX
+    assert canonical(written) == (expected if is_short else None)
+
+
+def test_a_text_that_is_short_only_in_nfc_is_an_identifier() -> None:
+    longest = "\u1fbe\u0308\u0301" * (TEXT_BYTES_MAX // 2)  # three code points for two bytes
+
+    assert canonical(longest) == "\u0390" * (TEXT_BYTES_MAX // 2)
+    assert canonical(longest + "\u1fbe\u0308\u0301") is None
+
+
+@pytest.mark.parametrize("marks", ["\u0316\u0301" * 20_000, "\u0301" * 20_000 + "\u0316" * 20_000])
+def test_a_text_of_very_many_marks_is_refused_at_once(marks: str) -> None:
+    """NFC takes time in the square of a run of marks, and holds the interpreter meanwhile."""
+    began = time.process_time()
+
+    assert tokens(["a" + marks]) == [None]
+    assert time.process_time() - began < 0.1
 
 
 def test_an_empty_column_stays_empty() -> None:

@@ -5,8 +5,9 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,10 +19,14 @@ from gateway.cli.firm.screen import plain
 from gateway.cli.keys import joined_keys, log_keys
 from gateway.client.receipt import ReceiptUnreadable, StoredReceipt
 from gateway.errors import HomeInvalid
-from gateway.ledger.audit import AuditReport, HandedIn, Since, verify_store
+from gateway.ledger.audit import HandedIn
+from gateway.ledger.audit_chain import ChainReport, Given, verify_chain
 from gateway.ledger.audit_state import BYTES_MAX, StateInvalid, since_of, state_digest, state_text
 from gateway.ledger.bundle import EntryUnknown
-from gateway.services.auditing import Evidence, evidence
+from gateway.ledger.closed import ClosedLog
+from gateway.ledger.key_file import FILE_NAME as KEYS
+from gateway.ledger.succession import closed_folder
+from gateway.services.auditing import AuditedLedger, Evidence, evidence
 from gateway.terms.identifiers import RequestId
 from gateway.transparency.tree import ProofInvalid
 
@@ -68,20 +73,21 @@ def verify(
     notes = [_read(path) for path in (*kept, *checkpoints) if path.exists()]  # before the store: never newer
     faults: list[str] = []
     try:
-        report = _verified(
-            home / "ledger" / "log.sqlite",
-            joined_keys(log_key),
-            notes=notes,
+        given = Given(
+            vkeys=joined_keys(log_key),
+            checkpoints=tuple(notes),
             receipts=() if receipts is None else _handed_in(receipts, faults),
             since=None if since is None else since_of(_read(since, BYTES_MAX)),
         )
+        report = _verified(home / "ledger", given)
     except (HomeInvalid, StateInvalid) as error:
         _say({"verified": False, "faults": [str(error)]}, f"NOT verified: {error}", as_json=as_json)
         sys.exit(1)
     faults += report.faults
     outcome = _document(report, faults)
-    if save_state is not None and report.reached is not None and not faults:
-        text = state_text(report.reached)
+    reached = report.newest.reached
+    if save_state is not None and reached is not None and not faults:
+        text = state_text(reached)
         save_state.write_bytes(text)
         outcome["state_sha256"] = state_digest(text)
     if not as_json:
@@ -95,6 +101,7 @@ def verify(
 @click.option("--entry", "entries", multiple=True, type=click.IntRange(min=0), help="Index of an entry.")
 @click.option("--receipt", "receipts", multiple=True, type=FILE, help="A receipt: the entry that it names.")
 @click.option("--open", "opened", multiple=True, metavar="N.FIELD", help="A private value to show.")
+@click.option("--log", "closed", metavar="ORIGIN", help="The closed log that they stand in.")
 @click.option("-o", "--output", required=True, type=NEW_FILE, help="The zip file to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was taken as JSON.")
 @click.pass_obj
@@ -103,8 +110,9 @@ def bundle(
     entries: tuple[int, ...],
     receipts: tuple[Path, ...],
     opened: tuple[str, ...],
-    output: Path,
     *,
+    closed: str | None,
+    output: Path,
     as_json: bool,
 ) -> None:
     """Pack entries with their proofs for somebody who has only Python; the log records that it was done.
@@ -117,7 +125,7 @@ def bundle(
     if not entries and not fields and not receipts:
         raise click.UsageError("name entries with --entry, --receipt or --open")
     try:
-        taken = _taken(home, frozenset(entries), receipts, fields)
+        taken = _taken(home, frozenset(entries), receipts, fields, closed)
     except EntryUnknown as error:
         raise click.UsageError(str(error)) from error
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -134,15 +142,8 @@ def bundle(
     _say(outcome, f"{words} {taken.receipt.index}", as_json=as_json)
 
 
-def _verified(
-    store: Path,
-    vkeys: str,
-    *,
-    notes: list[bytes],
-    receipts: Iterable[HandedIn],
-    since: Since | None,
-) -> AuditReport:
-    """Check a store; a bar shows how far it is, on a terminal and after a second."""
+def _verified(ledger: Path, given: Given) -> ChainReport:
+    """Check a ledger; a bar shows how far it is, on a terminal and after a second."""
     started = time.monotonic()
     console = Console(stderr=True)
     with ExitStack() as stack:
@@ -155,29 +156,44 @@ def _verified(
                 bar = stack.enter_context(Progress(console=console, transient=True))
                 bars.append((bar, bar.add_task("entries", total=total, completed=done)))
 
-        return verify_store(
-            store, vkeys, checkpoints=notes, receipts=receipts, since=since, on_progress=on_progress
-        )
+        return verify_chain(ledger, given, on_progress=on_progress)
 
 
 def _taken(
-    home: Path, indices: frozenset[int], receipts: tuple[Path, ...], fields: dict[int, frozenset[str]]
+    home: Path,
+    indices: frozenset[int],
+    receipts: tuple[Path, ...],
+    fields: dict[int, frozenset[str]],
+    closed: str | None,
 ) -> Evidence:
     # It loads all that serves, and `audit verify` does not wait for that.
     from gateway import wiring  # noqa: PLC0415
 
     async def take() -> Evidence:
         async with wiring.opened(home) as gateway:
-            vkeys = gateway.keyring.log_keys.history
-            named = {_index_of(file, vkeys) for file in receipts}
+            source: AuditedLedger = gateway.ledger
+            store, keys = home / wiring.STORE, gateway.keyring.log_keys
+            vkeys, history = keys.vkeys, keys.history
+            if closed is not None:
+                sealer = gateway.keyring.sealer
+                source = ended = ClosedLog(
+                    closed_folder(home / "ledger", closed),
+                    gateway.ledger,
+                    keys=home / "ledger" / KEYS,
+                    wrap=partial(sealer.seal, "opening-key"),
+                    unwrap=partial(sealer.unseal, "opening-key"),
+                )
+                store, vkeys, history = ended.store, ended.vkeys, ended.vkeys
+            named = {_index_of(file, history) for file in receipts}
             return await evidence(
-                gateway.ledger,
-                store=home / "ledger" / "log.sqlite",
+                source,
+                store=store,
                 policies=home / "policies",
-                vkeys=gateway.keyring.log_keys.vkeys,
+                vkeys=vkeys,
                 request_id=RequestId(str(uuid.uuid4())),
                 indices=indices | named,
                 fields=fields,
+                closed=closed,
             )
 
     return wiring.run(take())
@@ -222,7 +238,8 @@ def _read(path: Path, most: int = NOTE_BYTES_MAX) -> bytes:
         return file.read(most + 1)  # one more than is believed: what reads it refuses it
 
 
-def _document(report: AuditReport, faults: list[str]) -> dict[str, object]:
+def _document(chain: ChainReport, faults: list[str]) -> dict[str, object]:
+    report = chain.newest
     return {
         "verified": not faults,
         "entries": report.size,
@@ -233,20 +250,29 @@ def _document(report: AuditReport, faults: list[str]) -> dict[str, object]:
         "open_charges": report.open_charges,
         "clock_set_back": report.steps_back,
         "signed_heads": report.checkpoints,
-        "receipts": report.receipts,
+        "receipts": chain.receipts,
+        "closed_logs": [
+            {"log": log.origin}
+            | ({} if log.report is None else {"entries": log.report.size, "root": log.report.root.hex()})
+            for log in chain.closed
+        ],
+        "absent_log": chain.absent,
         "faults": faults,
     }
 
 
-def _words(report: AuditReport, outcome: dict[str, object]) -> str:
+def _words(chain: ChainReport, outcome: dict[str, object]) -> str:
+    report = chain.newest
     words = "verified" if outcome["verified"] else "NOT verified"
     since = f", {report.size - report.since} of them new" if report.since else ""
-    receipts = f", {report.receipts} receipt(s) found" if report.receipts else ""
+    receipts = f", {chain.receipts} receipt(s) found" if chain.receipts else ""
+    closed = f"; {len(chain.closed)} closed log(s) before it" if chain.closed else ""
+    closed += f"; the files of `{chain.absent}`, before those, are not here" if chain.absent else ""
     state = f"; state {outcome['state_sha256']}" if "state_sha256" in outcome else ""
     return (
         f"{words}: {report.size} entries{since}, {report.charges} charges ({report.recovered} recovered, "
         f"{report.open_charges} open); {report.checkpoints} signed head(s) fit{receipts}; "
-        f"root {report.root.hex()}{state}"
+        f"root {report.root.hex()}{closed}{state}"
     )
 
 

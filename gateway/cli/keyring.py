@@ -1,9 +1,7 @@
-"""``gateway keys``: the installation's keys, and how the log gets another one.
+"""``gateway keys``: the installation's keys, how long each may serve, and how it gets another one.
 
-    rotate   the new key signs beside the old one; everybody has time to learn it
-    retire   the old key signs no more
-
-Both take the home's lock, so they work while the gateway is stopped, and both are entries of the log.
+tokens, sealing   announced, then active by the clock; in the running gateway, in all its workers
+log               the new key signs beside the old one until `retire`; the gateway is stopped for it
 """
 
 import json
@@ -12,60 +10,75 @@ from pathlib import Path
 import click
 
 from gateway import wiring
+from gateway.cli.act import AS_JSON, REASON, carry_out
 from gateway.client.receipt import StoredReceipt
 from gateway.errors import HomeInvalid
+from gateway.keyring.ages import KeyRow, key_rows, warning_of
 from gateway.keyring.keyring import Keyring
 from gateway.keyring.log_keys import make_next, retire_former, take_next
+from gateway.services.acts import KeyKind, RevokeTokenKey, RotateKey
 from gateway.settings import load_settings
 from gateway.transparency.proof import verify_checkpoint
 from gateway.transparency.tree import ProofInvalid
 
-KIND = click.option("--kind", required=True, type=click.Choice(["log"]), help="Which key.")
+LOG = "log"
+KINDS = [LOG, *(kind.value for kind in KeyKind)]
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done, and change nothing.")
 
 
 @click.group()
 def keys() -> None:
-    """List the installation's keys, replace the log's."""
+    """List the installation's keys, replace them."""
 
 
 @keys.command("list", epilog="Example:  gateway keys list")
-@click.option("--json", "as_json", is_flag=True, help="Print a line a key as JSON.")
+@AS_JSON
 @click.pass_obj
 def list_keys(home: Path, *, as_json: bool) -> None:
-    """Show the public half of every key that signs or did."""
-    keyring = _keyring(home)
-    log = keyring.log_keys
-    rows = [("log", "signs", log.newest.vkey)]
-    rows += [("log", "signs beside it", signer.vkey) for signer in log.former]
-    rows += [("log", "retired", vkey) for vkey in log.retired]
-    rows.append(("tokens", "signs", keyring.tokens.kid))
-    for kind, state, public in rows:
+    """Show every key by its public name, its state, and the days left before it should be replaced."""
+    for row in key_rows(home / "keys", log_name=load_settings(home).log_origin):
         if as_json:
-            click.echo(json.dumps({"kind": kind, "state": state, "public": public}))
-        else:
-            click.echo(f"{kind:<8}{state:<17}{public}")
+            left = {} if row.days_left is None else {"days_left": row.days_left}
+            click.echo(json.dumps({"kind": row.kind, "state": row.state, "public": row.public, **left}))
+            continue
+        days = "" if row.days_left is None else f"{row.days_left} days left"
+        click.echo(f"{row.kind:<9}{row.state:<17}{days:<16}{row.public}")
+        _warn(row)
 
 
-@keys.command(epilog="Example:  gateway keys rotate --kind log --receipt new-log-key.receipt")
-@KIND
+def _warn(row: KeyRow) -> None:
+    if (warning := warning_of(row)) is not None:
+        click.echo(f"warning: {warning}", err=True)
+
+
+@keys.command(epilog="Example:  gateway keys rotate --kind tokens --dry-run")
+@click.option("--kind", required=True, type=click.Choice(KINDS), help="Which key.")
+@click.option("--now", is_flag=True, help="Have it work in seconds, not after a day's notice.")
 @click.option(
     "--receipt",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Where to put the receipt of the entry that names both keys; the old key vouches for it.",
+    help="Of the log: where to put the receipt of the entry that names both keys; the old key vouches.",
 )
 @DRY_RUN
+@AS_JSON
 @click.pass_obj
-def rotate(home: Path, kind: str, receipt: Path | None, *, dry_run: bool) -> None:
-    """Give the log a new key, which from now on signs beside the one it had.
+def rotate(home: Path, kind: str, *, now: bool, receipt: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Give the installation another key of a kind.
 
-    Then publish the new verifier key by other ways than this gateway. When everybody has it, `retire`.
+    A key for tokens or sealing is announced a day before it works, in the running gateway; nothing that
+    was made with the old one fails. The log's signs beside the old one at once; publish it by other ways
+    than this gateway, and when everybody has it, `retire` the old one.
     """
+    if kind != LOG:
+        if receipt is not None:
+            raise click.UsageError("--receipt is for the log's key")
+        _rotate_dated(home, KeyKind(kind), now=now, dry_run=dry_run, as_json=as_json)
+        return
     keyring = _keyring(home)
     if keyring.log_keys.former:
         raise HomeInvalid("a former key of the log still signs; first `gateway keys retire --kind log`")
     if dry_run:
-        click.echo(f"would give the {kind} a new key, to sign beside {keyring.log.vkey}")
+        click.echo(f"would give the log a new key, to sign beside {keyring.log.vkey}")
         return
     told = wiring.run(_rotated(home))
     if receipt is not None:
@@ -74,8 +87,29 @@ def rotate(home: Path, kind: str, receipt: Path | None, *, dry_run: bool) -> Non
     click.echo(_keyring(home).log.vkey)
 
 
+def _rotate_dated(home: Path, kind: KeyKind, *, now: bool, dry_run: bool, as_json: bool) -> None:
+    if dry_run:
+        keyring = _keyring(home)
+        name = keyring.tokens.kid if kind is KeyKind.TOKENS else keyring.sealer.files.active.key.name
+        click.echo(
+            f"would give {kind} a new key, to work {'in seconds' if now else 'in a day'}, after {name}"
+        )
+        return
+    carry_out(home, RotateKey(kind=kind, now=now), as_json=as_json)
+
+
+@keys.command(epilog="Example:  gateway keys revoke KID --reason 'the disk was copied'")
+@click.argument("name")
+@REASON
+@AS_JSON
+@click.pass_obj
+def revoke(home: Path, name: str, *, reason: str, as_json: bool) -> None:
+    """Destroy a key for tokens: no token that it signed is believed any more. Rotate with --now first."""
+    carry_out(home, RevokeTokenKey(id=name, reason=reason), as_json=as_json)
+
+
 @keys.command(epilog="Example:  gateway keys retire --kind log")
-@KIND
+@click.option("--kind", required=True, type=click.Choice([LOG]), help="Which key.")
 @DRY_RUN
 @click.pass_obj
 def retire(home: Path, kind: str, *, dry_run: bool) -> None:

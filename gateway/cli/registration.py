@@ -2,33 +2,34 @@
 
     organisation -> agreement -> client with its key; and operators, the people who activate clients
 
-The commands take the home's lock, so they work while the gateway is stopped. Every change is an entry.
+A change goes to the running gateway, and counts in all its workers at once; where none runs, the command
+opens the home by itself. Every change is an entry of the log.
 """
 
 import json
-import os
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Final
 
 import click
 
-from gateway import wiring
-from gateway.registry.records import Agreement, Client, Operator, Organisation
-from gateway.services.registration import (
-    authenticator_uri,
-    changes_of,
-    new_agreement,
-    new_client,
-    new_operator,
-    new_organisation,
+from gateway.cli.act import AS_JSON, REASON, carry_out, show, show_one
+from gateway.registry.records import State
+from gateway.services.acts import (
+    AddAgreement,
+    AddClient,
+    AddKey,
+    AddOperator,
+    AddOrganisation,
+    Kind,
+    Look,
+    RemoveKey,
+    SetState,
 )
-from gateway.terms.identifiers import AgreementId, OrgId
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
-Made = TypeVar("Made", Organisation, Agreement, Client, Operator)
-Found = TypeVar("Found")
+KEY_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+KEY_BYTES_MAX: Final = 4096
 
 
 @click.group()
@@ -42,15 +43,17 @@ def org() -> None:
 @click.option("--en", required=True, help="English name.")
 @click.option("--class", "org_class", required=True, help="The class that sharing rules speak of.")
 @click.option("--country", default="VN", show_default=True, help="Seat, ISO 3166-1 alpha-2.")
+@AS_JSON
 @click.pass_obj
-def add_org(home: Path, name: str, *, vi: str, en: str, org_class: str, country: str) -> None:
+def add_org(home: Path, name: str, *, vi: str, en: str, org_class: str, country: str, as_json: bool) -> None:
     """Register an organisation."""
-    _put(home, lambda _: new_organisation(name, vi=vi, en=en, org_class=org_class, country=country))
+    act = AddOrganisation(id=name, vi=vi, en=en, org_class=org_class, country=country)
+    carry_out(home, act, as_json=as_json)
 
 
 @click.group()
 def agreement() -> None:
-    """Contracts that name the purposes an organisation may use data for."""
+    """Contracts that name purposes."""
 
 
 @agreement.command(
@@ -61,8 +64,9 @@ def agreement() -> None:
 @click.argument("name")
 @click.option("--org", "org_id", required=True)
 @click.option("--purpose", "purposes", required=True, multiple=True)
-@click.option("--from", "valid_from", required=True, type=DAY)
-@click.option("--until", "valid_until", required=True, type=DAY)
+@click.option("--from", "valid_from", required=True, type=DAY, help="First day (UTC).")
+@click.option("--until", "valid_until", required=True, type=DAY, help="Last day (UTC).")
+@AS_JSON
 @click.pass_obj
 def add_agreement(
     home: Path,
@@ -72,18 +76,17 @@ def add_agreement(
     purposes: tuple[str, ...],
     valid_from: datetime,
     valid_until: datetime,
+    as_json: bool,
 ) -> None:
     """Register an agreement."""
-    _put(
-        home,
-        lambda gateway: new_agreement(
-            name,
-            org=_found(gateway.current.registry.organisations.get(OrgId(org_id)), org_id),
-            purposes=purposes,
-            valid_from=valid_from.date(),
-            valid_until=valid_until.date(),
-        ),
+    act = AddAgreement(
+        id=name,
+        org=org_id,
+        purposes=purposes,
+        valid_from=valid_from.date(),
+        valid_until=valid_until.date(),
     )
+    carry_out(home, act, as_json=as_json)
 
 
 @click.group()
@@ -104,29 +107,49 @@ def client() -> None:
     "keys",
     required=True,
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=KEY_FILE,
     help="File with the client's public key as a JWK; twice while a key is being replaced.",
 )
+@AS_JSON
 @click.pass_obj
 def add_client(
-    home: Path, name: str, agreement_id: str, purposes: tuple[str, ...], keys: tuple[Path, ...]
+    home: Path,
+    name: str,
+    *,
+    agreement_id: str,
+    purposes: tuple[str, ...],
+    keys: tuple[Path, ...],
+    as_json: bool,
 ) -> None:
     """Register a client with its public key."""
-    try:
-        jwks = [json.loads(path.read_text(encoding="utf-8")) for path in keys]
-    except ValueError as error:
-        raise click.UsageError("a key file is not JSON") from error
-    _put(
-        home,
-        lambda gateway: new_client(
-            name,
-            agreement=_found(
-                gateway.current.registry.agreements.get(AgreementId(agreement_id)), agreement_id
-            ),
-            purposes=purposes,
-            keys=jwks,
-        ),
-    )
+    act = AddClient(id=name, agreement=agreement_id, purposes=purposes, keys=tuple(map(_jwk, keys)))
+    carry_out(home, act, as_json=as_json)
+
+
+@client.group("key")
+def client_key() -> None:
+    """Replace a client's keys without a gap: it may have two."""
+
+
+@client_key.command("add", epilog="Example:  gateway client key add bank-a.etl new.jwk")
+@click.argument("name")
+@click.argument("file", type=KEY_FILE)
+@AS_JSON
+@click.pass_obj
+def add_key(home: Path, name: str, file: Path, *, as_json: bool) -> None:
+    """Give a client a second public key."""
+    carry_out(home, AddKey(client=name, key=_jwk(file)), as_json=as_json)
+
+
+@client_key.command("remove", epilog="Example:  gateway client key remove bank-a.etl THUMBPRINT")
+@click.argument("name")
+@click.argument("thumbprint")
+@REASON
+@AS_JSON
+@click.pass_obj
+def remove_key(home: Path, name: str, thumbprint: str, *, reason: str, as_json: bool) -> None:
+    """Take a key away; the tokens that it earned end at once."""
+    carry_out(home, RemoveKey(client=name, thumbprint=thumbprint, reason=reason), as_json=as_json)
 
 
 @click.group()
@@ -139,44 +162,60 @@ def operator() -> None:
 @click.option("--org", "org_id", required=True)
 @click.option("--name", "person", required=True, help="What the person is called.")
 @click.password_option(help="Asked for unless given; standard input works too.")
+@AS_JSON
 @click.pass_obj
-def add_operator(home: Path, name: str, org_id: str, person: str, password: str) -> None:
+def add_operator(home: Path, name: str, org_id: str, person: str, password: str, *, as_json: bool) -> None:
     """Register a person; prints once what their authenticator app needs."""
-    secret = os.urandom(20)
-
-    def made(gateway: wiring.Gateway) -> Operator:
-        return new_operator(
-            name,
-            _found(gateway.current.registry.organisations.get(OrgId(org_id)), org_id),
-            person,
-            password,
-            salt=os.urandom(16),
-            totp_secret=secret,
-            sealer=gateway.keyring.sealer,
-        )
-
-    added = _put(home, made)
-    click.echo(authenticator_uri(added, totp_secret=secret, issuer="data sharing gateway"))
+    carry_out(home, AddOperator(id=name, org=org_id, name=person, password=password), as_json=as_json)
 
 
-def _put(home: Path, made: Callable[[wiring.Gateway], Made]) -> Made:
-    """Make a record and put it into the home's registry."""
-
-    async def put() -> Made:
-        async with wiring.opened(home) as gateway:
-            record = made(gateway)
-            (change,) = changes_of(record)
-            if gateway.current.registry.has(change):
-                raise click.UsageError(f"there is a `{record.id}` already; records are never overwritten")
-            await gateway.register((change,))
-            return record
-
-    record = wiring.run(put())
-    click.echo(f"registered {type(record).__name__.lower()} {record.id}")
-    return record
+def _jwk(path: Path) -> dict[str, object]:
+    """Return the key in a file."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            key = json.loads(file.read(KEY_BYTES_MAX))
+    except ValueError as error:
+        raise click.UsageError("a key file is not JSON") from error
+    if not isinstance(key, dict):
+        raise click.UsageError("a key file holds one JWK, a JSON object")
+    return key
 
 
-def _found(record: Found | None, name: str) -> Found:
-    if record is None:
-        raise click.UsageError(f"there is no `{name}` yet; add it first")
-    return record
+def _states(group: click.Group, kind: Kind, example: str, columns: tuple[str, ...]) -> None:
+    """Give a group what all have in common: list, show, suspend, resume, end."""
+
+    @group.command("list", epilog=f"Example:  gateway {kind} list")
+    @AS_JSON
+    @click.pass_obj
+    def list_all(home: Path, *, as_json: bool) -> None:
+        """List what is registered."""
+        show(home, Look(kind=kind), columns, as_json=as_json)
+
+    @group.command("show", epilog=f"Example:  gateway {kind} show {example}")
+    @click.argument("name")
+    @AS_JSON
+    @click.pass_obj
+    def show_it(home: Path, name: str, *, as_json: bool) -> None:
+        """Show one, without its secrets."""
+        show_one(home, Look(kind=kind, id=name), as_json=as_json)
+
+    def change(word: str, state: State, says: str) -> None:
+        @group.command(word, help=says, epilog=f"Example:  gateway {kind} {word} {example} --reason audit")
+        @click.argument("name")
+        @REASON
+        @AS_JSON
+        @click.pass_obj
+        def changed(home: Path, name: str, *, reason: str, as_json: bool) -> None:
+            carry_out(home, SetState(kind=kind, id=name, state=state, reason=reason), as_json=as_json)
+
+    change("suspend", State.SUSPENDED, "Stop it for now, and every token that hangs on it.")
+    change("resume", State.ACTIVE, "Let it count again.")
+    change("end", State.ENDED, "Stop it for good.")
+
+
+_states(org, Kind.ORG, "bank-a", ("id", "state", "frozen", "org_class", "country", "name"))
+_states(
+    agreement, Kind.AGREEMENT, "AGR-2026-014", ("id", "state", "frozen", "org", "valid_from", "valid_until")
+)
+_states(client, Kind.CLIENT, "bank-a.etl", ("id", "state", "frozen", "org", "agreement", "purposes"))
+_states(operator, Kind.OPERATOR, "minh.bank-a", ("id", "state", "frozen", "org", "name"))

@@ -30,7 +30,9 @@ COMMANDS: Final = {
     "agreement": Command("gateway.cli.registration", "Contracts that name purposes."),
     "client": Command("gateway.cli.registration", "Firms' machines."),
     "operator": Command("gateway.cli.registration", "People who activate clients."),
-    "keys": Command("gateway.cli.keyring", "List the installation's keys, replace the log's."),
+    "freeze": Command("gateway.cli.freezing", "Stop something at once, in every worker."),
+    "unfreeze": Command("gateway.cli.freezing", "Say that a freeze may end; two people must."),
+    "keys": Command("gateway.cli.keyring", "List the installation's keys, replace them."),
     "login": Command("gateway.cli.firm.login", "Have a person activate this machine for a purpose."),
     "catalog": Command("gateway.cli.firm.catalog", "List the datasets, or describe one."),
     "records": Command("gateway.cli.firm.ask", "Pull rows of a dataset, with personal data treated."),
@@ -39,6 +41,7 @@ COMMANDS: Final = {
     "budget": Command("gateway.cli.firm.catalog", "Show what is spent and what is left."),
     "connect": Command("gateway.cli.firm.connect", "Let curl, Excel and BI tools ask the gateway."),
     "receipt": Command("gateway.cli.receipt", "Check, offline, that an answer stands in the log."),
+    "log": Command("gateway.cli.log", "Close the log, and begin the next one."),
     "audit": Command("gateway.cli.audit", "Check the whole log, and take evidence out of it."),
 }
 

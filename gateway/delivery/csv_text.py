@@ -1,11 +1,11 @@
 """Columns as CSV (RFC 4180): UTF-8, a header row, commas, CRLF.
 
 SECURITY: a spreadsheet runs a cell that begins like a formula. So a *text* cell that begins with one of
-``= + - @``, their full-width forms, tab, CR, LF or an apostrophe gets one apostrophe in front, in CSV only;
-taking one leading apostrophe off every text cell that has one gives back the text. Numbers are left
-alone. Separators of other locales (``;`` and tab) are quoted too. Source: OWASP, "CSV Injection".
-Null is an empty cell and an empty text is ``""``; alone in its row, null is ``""`` too, for readers skip
-empty lines.
+``= + - @``, their full-width forms, tab, CR, LF, NUL, a byte order mark or an apostrophe gets one
+apostrophe in front, in CSV only; taking one leading apostrophe off every text cell that has one gives back
+the text. Numbers are left alone. Separators of other locales (``;`` and tab) are quoted too. Source:
+OWASP, "CSV Injection". Null is an empty cell and an empty text is ``""``; alone in its row, null is ``""``
+too, for readers skip empty lines.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_FORMULA: Final = r"^['=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+_FORMULA: Final = r"^['=+\-@\t\r\n\x{0}\x{FEFF}\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
 _MUST_QUOTE: Final = r'[",;\t\r\n]'
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from gateway.delivery.accept import ranges_of, weight_of
 from gateway.delivery.csv_text import header_of, records_of, text_cells
-from gateway.delivery.json_text import array_of, json_of, lines_of
+from gateway.delivery.json_text import array_of, decimal_text, json_of, lines_of
 from gateway.errors import NotAcceptable
 from gateway.terms.frame import Columns, Values
 from gateway.terms.predicate import Literal
@@ -75,7 +75,12 @@ def negotiate(accept: str) -> Format:
 
 
 def write_rows(columns: Columns, form: Format, envelope: Mapping[str, object]) -> tuple[str, bytes]:
-    """Return content type and bytes of treated rows; ``envelope`` is what JSON says besides ``rows``."""
+    """Return content type and bytes of treated rows; ``envelope`` is what JSON says besides ``rows``.
+
+    Raises:
+        TypeError: A decimal is infinite or not a number.
+
+    """
     for values in columns.values():
         if foreign := set(map(type, values)) - _KINDS:
             raise AssertionError(f"no format writes a {foreign.pop().__name__}")
@@ -123,6 +128,8 @@ def _cells(values: Values) -> pa.Array:
 
 
 def _bare(value: Literal) -> str:
+    if isinstance(value, Decimal):
+        return decimal_text(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

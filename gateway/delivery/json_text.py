@@ -1,10 +1,13 @@
 """Values as JSON text (RFC 8259).
 
-Laws: numbers are written exactly, decimals with their digits and integers in full. JSON sets no limit
-to either; a reader that keeps numbers as binary doubles loses what is beyond 2**53, so identifiers
-belong in text columns. Dates are ISO 8601 texts; null is null. There are no floats to round.
+Laws: numbers are written exactly, decimals with their digits, none of them as an exponent, and integers
+in full. JSON sets no limit to either; a reader that keeps numbers as binary doubles loses what is beyond
+2**53, so identifiers belong in text columns. Dates are ISO 8601 texts; null is null. There are no floats
+to round.
 """
 
+import re
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -12,11 +15,12 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from gateway.terms.frame import Columns
+from gateway.terms.frame import Columns, Values
 
 SHAPES_MAX: Final = 1024
 """Lists of column names for which a way to write a row is kept."""
 
+_OTHER_THAN_DIGITS: Final = re.compile(r"[^-.0-9]")
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -41,7 +45,37 @@ def lines_of(columns: Columns) -> bytes:
 
 
 def _rows(columns: Columns) -> list[object]:
-    return list(map(_row_type(tuple(columns)), *columns.values()))
+    spelled = (
+        _spelled(values) if Decimal in set(map(type, values)) else values for values in columns.values()
+    )
+    return list(map(_row_type(tuple(columns)), *spelled))
+
+
+def _spelled(values: Values) -> Sequence[object]:
+    """Return decimals as the encoder writes them with their digits.
+
+    Raises:
+        TypeError: One of them is no number.
+
+    """
+    there = [value for value in values if type(value) is Decimal]
+    if not _OTHER_THAN_DIGITS.search("".join(map(str, there))):
+        return values
+    return [
+        msgspec.Raw(decimal_text(value).encode()) if type(value) is Decimal else value for value in values
+    ]
+
+
+def decimal_text(number: Decimal) -> str:
+    """Return a decimal with all its digits, none of them as an exponent.
+
+    Raises:
+        TypeError: It is infinite or not a number.
+
+    """
+    if not number.is_finite():
+        raise TypeError("there is no text of a decimal that is no number")
+    return f"{number:f}"
 
 
 @lru_cache(maxsize=SHAPES_MAX)
@@ -61,6 +95,6 @@ def _row_type(names: tuple[str, ...]) -> type[Any]:
 
 
 def _exact(value: object) -> object:
-    if isinstance(value, Decimal) and value.is_finite():
-        return orjson.Fragment(str(value))
+    if isinstance(value, Decimal):
+        return orjson.Fragment(decimal_text(value))
     raise TypeError(f"JSON has no {type(value).__name__}")

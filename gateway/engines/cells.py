@@ -22,16 +22,13 @@ from gateway.engines.typed import (
     DATE_TEXT,
     DECIMAL_TEXT,
     DECIMALS_MAX,
-    INTEGER_MAX,
-    INTEGER_MIN,
-    INTEGER_TEXT,
     WHOLE_DIGITS_MAX,
+    integer_of,
 )
-from gateway.terms.dataset import Column, ColumnType
+from gateway.terms.dataset import INTEGER_MAX, INTEGER_MIN, Column, ColumnType
 from gateway.terms.frame import Columns, Values
 from gateway.terms.predicate import Literal
 
-_INTEGER: Final = re.compile(INTEGER_TEXT)
 _DECIMAL: Final = re.compile(DECIMAL_TEXT)
 _DATE: Final = re.compile(DATE_TEXT)
 _PRECISE: Final = Context(prec=100)
@@ -149,13 +146,7 @@ def _is_text(value: str) -> bool:
 def _integer(value: object, _: Column) -> int | None:
     if type(value) is int:
         return value if INTEGER_MIN <= value <= INTEGER_MAX else None
-    if not isinstance(value, str):
-        return None
-    text = value.strip(" ")
-    if not _INTEGER.fullmatch(text):
-        return None
-    whole = int(Decimal(text))  # which has no limit of digits; the grammar has let through 19 that count
-    return whole if INTEGER_MIN <= whole <= INTEGER_MAX else None
+    return integer_of(value.strip(" ")) if isinstance(value, str) else None
 
 
 def _decimal(value: object, column: Column) -> Decimal | None:

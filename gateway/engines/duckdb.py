@@ -161,7 +161,7 @@ class DuckDbEngine:
         found = self._snapshots.connect(plan.dataset)
         if found is None:
             return None
-        shown, last = page_of(plan, found[1], work.start(found[0]))
+        shown, ended_at = page_of(plan, found[1], work.start(found[0]))
         if shown.nbytes > self._memory_mb << 20:
             raise EngineFailed(FAILED)
         declared = {column.name: column for column in plan.dataset.columns}
@@ -169,7 +169,7 @@ class DuckDbEngine:
             name: values_of(shown.column(place).cast(arrow_type(declared[name])))
             for place, (name, _) in enumerate(plan.columns)
         }
-        return UnprotectedRows(columns=columns, last_order_key=last)
+        return UnprotectedRows(columns=columns, ended_at=ended_at)
 
     def _statistic(self, plan: StatisticPlan, work: Work) -> UnprotectedIntegers | None:
         found = self._snapshots.connect(plan.dataset)

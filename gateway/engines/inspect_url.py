@@ -18,6 +18,7 @@ from gateway.engines.address import AddressRefused
 from gateway.engines.document import Number, Row, at, read
 from gateway.engines.inspect import ROWS_EXAMINED, are_data
 from gateway.engines.shapes import column_facts, unread
+from gateway.engines.source import shown
 from gateway.engines.upstream import BYTES_MAX, body_of, session_to
 from gateway.errors import EngineFailed
 from gateway.terms.dataset import Source, SourceFormat
@@ -84,7 +85,7 @@ async def look(
     pointer = _only(document) if rows_pointer is None else rows_pointer
     rows = at(document, pointer)
     if not isinstance(rows, list) or not rows or not all(type(row) is dict for row in rows):
-        raise EngineFailed(f"there is no array of objects at `{pointer}` of the reply")
+        raise EngineFailed(f"there is no array of objects at `{shown(pointer)}` of the reply")
     names = tuple(dict.fromkeys(name for row in rows for name in row))
     if not names or are_data(names):
         raise EngineFailed("the members of a row are not named like columns: names would tell of the data")
@@ -145,12 +146,14 @@ def _only(document: object) -> str:
     kinds = {pointer: {type(row) for row in rows} for pointer, rows in arrays}
     tables = [pointer for pointer, kind in kinds.items() if kind in ({dict}, {list})]
     if len(tables) > 1:
-        shown = ", ".join(f"`{pointer}`" for pointer in tables[:CANDIDATES_MAX])
-        raise EngineFailed(f"the reply has several arrays that may be rows, {shown}: choose with `--rows`")
+        named = ", ".join(f"`{shown(pointer)}`" for pointer in tables[:CANDIDATES_MAX])
+        raise EngineFailed(f"the reply has several arrays that may be rows, {named}: choose with `--rows`")
     if not tables:
         raise EngineFailed("the reply has no array with rows in it")
     if kinds[tables[0]] == {list}:
-        raise EngineFailed(f"the rows at `{tables[0]}` are lists without names: ask the API for objects")
+        raise EngineFailed(
+            f"the rows at `{shown(tables[0])}` are lists without names: ask the API for objects"
+        )
     return tables[0]
 
 

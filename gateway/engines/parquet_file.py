@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gateway.engines.source import MEMBERS, PATTERN_CHARACTERS
+from gateway.engines.source import MEMBERS, PATTERN_CHARACTERS, shown
 from gateway.errors import EngineFailed
 
 FILES_MAX: Final = 10_000
@@ -62,9 +62,11 @@ def _difference(first: pa.Schema, other: pa.Schema) -> str:
             name for name in (*first.names, *other.names) if (name in first.names) != (name in other.names)
         ]
         return (
-            f"the column `{odd[0]}` is in one of them only" if odd else "the columns stand in another order"
+            f"the column `{shown(odd[0])}` is in one of them only"
+            if odd
+            else "the columns stand in another order"
         )
     for field, same in zip(first, other, strict=True):
         if field.type != same.type:
-            return f"the column `{field.name}` is of type {same.type}, not {field.type}"
+            return f"the column `{shown(field.name)}` is of type {same.type}, not {field.type}"
     return ""

@@ -22,6 +22,7 @@ class Engine(Protocol):
 
         Raises:
             EngineFailed: Not answered, in time or at all.
+            DataChanged: The plan goes on from a page of another state of the source.
 
         """
 

@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Context, Decimal
 from typing import Final
 
-from gateway.engines.typed import DATE_TEXT, DECIMAL_TEXT, INTEGER_MAX, INTEGER_MIN, INTEGER_TEXT
+from gateway.engines.typed import DATE_TEXT, DECIMAL_TEXT, integer_of
 from gateway.terms.dataset import ColumnType
 from gateway.terms.source_facts import ColumnFacts, Shape
 
@@ -25,7 +25,6 @@ LONG_CHARACTERS: Final = 60
 LONG_WORDS: Final = 7
 
 _EXACTLY: Final = Context(prec=60)
-_INTEGER: Final = re.compile(INTEGER_TEXT, re.ASCII)
 _DECIMAL: Final = re.compile(DECIMAL_TEXT, re.ASCII)
 _DATE: Final = re.compile(DATE_TEXT, re.ASCII)
 _LEADING_ZERO: Final = re.compile(r"[+-]?0[0-9]+")
@@ -113,9 +112,7 @@ def _is_word(value: str) -> bool:
 
 
 def _is_integer(value: str) -> bool:
-    if not _INTEGER.fullmatch(value):
-        return False
-    return INTEGER_MIN <= int(value.partition(".")[0]) <= INTEGER_MAX
+    return integer_of(value) is not None
 
 
 def _is_date(value: str) -> bool:

@@ -77,6 +77,11 @@ class Snapshot:
         """How a statement names it."""
         return f'"{self.path.stem}".snapshot'
 
+    @property
+    def state(self) -> str:
+        """What tells this state of the source from others: 32 characters of lower-case hex."""
+        return self.path.stem.rpartition("-")[2]
+
 
 def subject_of(dataset: Dataset) -> Subject:
     """Return what a snapshot of the dataset depends on."""
@@ -108,6 +113,9 @@ class Snapshots:
     def connect(self, dataset: Dataset) -> tuple[duckdb.DuckDBPyConnection, Snapshot] | None:
         """Return a connection of one's own and the snapshot; None: it must be prepared first.
 
+        The connection has read the snapshot in a transaction, which keeps it attached: all statements of a
+        question read this one, though another state of the source takes its place meanwhile.
+
         Raises:
             EngineFailed: There is no such source.
 
@@ -117,7 +125,10 @@ class Snapshots:
             snapshot = self._open.get(dataset.id)
             if snapshot is None or snapshot.stamp != present or snapshot.subject != subject_of(dataset):
                 return None
-            return self._database.cursor(), snapshot
+            connection = self._database.cursor()
+            connection.execute("BEGIN")
+            connection.execute(f"SELECT position FROM {snapshot.table} LIMIT 0")  # noqa: S608  a digest of ours
+            return connection, snapshot
 
     def prepare(self, dataset: Dataset, work: Work) -> None:
         """Make or find the snapshot of the source's present state; the one before it is removed.

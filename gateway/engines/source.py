@@ -7,6 +7,7 @@ scheme, and what it resolves to (symbolic links followed) lies inside the data f
 import codecs
 import csv
 import io
+import json
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def csv_header(path: Path, delimiter: str) -> tuple[str, ...]:
     if "" in names:
         raise EngineFailed(f"column {names.index('') + 1} of the source's header has no name")
     if twice := _twice(names):
-        raise EngineFailed(f"the source has the column `{twice}` twice")
+        raise EngineFailed(f"the source has the column `{shown(twice)}` twice")
     return names
 
 
@@ -109,6 +110,11 @@ def header_fields(path: Path, delimiter: str) -> tuple[str, ...]:
         # SECURITY: not chained, a decoding error holds the file's bytes.
         raise EngineFailed("the first line of the source is not a header in the declared format") from None
     return names
+
+
+def shown(name: str) -> str:
+    """Return a name of the source as a terminal may have it: one with other than plain characters escaped."""
+    return name if name.isprintable() else json.dumps(name)[1:-1]
 
 
 def _twice(names: Sequence[str]) -> str | None:

@@ -6,21 +6,22 @@
   next cursor, which the gateway seals. Undeclared members are dropped and counted.
 * Bytes, rows and seconds are bounded; whatever is wrong is ``EngineFailed`` in constant words.
 
-Rows are in an order of the recipient's own; where the firm ordered by a column, in the upstream's,
-but for ties: the upstream's order may come from columns that no mask shows, and would let two firms
-align their replies.
+Rows are in an order of the recipient's own, and another one as soon as the reply has other bytes; where
+the firm ordered by a column, in the upstream's, but for rows whose typed value is the same: the upstream's
+order among them may come from what no mask shows, and would let two firms align their replies.
 """
 
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, cast
 
 import aiohttp
 import numpy as np
+import numpy.typing as npt
 from aiohttp.abc import AbstractResolver
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
@@ -28,14 +29,16 @@ from aiohttp.tracing import Trace
 from gateway import telemetry
 from gateway.engines.address import NamedHost
 from gateway.engines.cells import table_of, typed_columns
-from gateway.engines.document import Row, at, read, rows_at
+from gateway.engines.document import at, read, rows_at
 from gateway.engines.selection import selected
 from gateway.errors import EngineFailed
+from gateway.order import key_of, order_of_reply
 from gateway.terms.dataset import Dataset, Source
-from gateway.terms.frame import UnprotectedFrame, UnprotectedRows
+from gateway.terms.frame import UnprotectedFrame, UnprotectedRows, Values
 from gateway.terms.identifiers import DatasetId
 from gateway.terms.plan import Plan, ProxyPlan
-from gateway.terms.predicate import EVERY_ROW, columns_of
+from gateway.terms.predicate import EVERY_ROW, Literal, columns_of
+from gateway.terms.upstream import CURSOR_BYTES_MAX
 
 BYTES_MAX: Final = 8 << 20
 INLINE_BYTES_MAX: Final = 32 << 10
@@ -43,7 +46,6 @@ INLINE_BYTES_MAX: Final = 32 << 10
 CONNECTIONS_MAX: Final = 16
 """Of one source; further requests wait, within their deadline."""
 CONNECT_S: Final = 3.0
-CURSOR_BYTES_MAX: Final = 512
 HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {"User-Agent": "gateway", "Accept": "application/json", "Accept-Encoding": "identity"}
 )
@@ -54,12 +56,13 @@ _JSON: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class UpstreamEngine:
-    """The port over HTTP interfaces. ``sessions`` is owned by ``_session``: one a source."""
+    """The port over HTTP interfaces."""
 
     deadline_s: float
     bytes_max: int
     resolver: Callable[[], AbstractResolver] | None
-    sessions: dict[Source, aiohttp.ClientSession]
+    sessions: dict[tuple[DatasetId, Source], aiohttp.ClientSession]
+    """Owned by the event loop: one a dataset and source, until ``retain`` or ``close``."""
 
     @classmethod
     def create(
@@ -97,29 +100,33 @@ class UpstreamEngine:
         return ()
 
     async def retain(self, datasets: Collection[DatasetId]) -> None:
-        """Do nothing: no upstream's rows are kept."""
+        """Close the connections to sources of other datasets; no upstream's rows are kept."""
+        await self._let_go({name for name, _ in self.sessions} - set(datasets))
 
     async def close(self) -> None:
-        sessions = list(self.sessions.values())
-        self.sessions.clear()
-        for session in sessions:
+        await self._let_go({name for name, _ in self.sessions})
+
+    async def _let_go(self, datasets: Collection[DatasetId]) -> None:
+        gone = [key for key in self.sessions if key[0] in datasets]
+        for session in [self.sessions.pop(key) for key in gone]:
             await session.close()
 
     async def _body(self, plan: ProxyPlan) -> bytes:
         """Return the complete body of a good answer."""
         source = plan.dataset.source
-        session, url = self._session(source), source.path + plan.path
+        session, url = self._session(plan.dataset), source.path + plan.path
         async with session.get(url, params=plan.parameters, allow_redirects=False) as answer:
             if answer.status != 200:  # noqa: PLR2004  nothing else has rows
                 raise EngineFailed("the upstream did not answer with 200")
             return await body_of(answer, bytes_max=self.bytes_max)
 
-    def _session(self, source: Source) -> aiohttp.ClientSession:
-        """Return the connection pool of a source; no two sources share one."""
-        if source not in self.sessions:
+    def _session(self, dataset: Dataset) -> aiohttp.ClientSession:
+        """Return the connection pool of a dataset's source; no two share one."""
+        key = (dataset.id, dataset.source)
+        if key not in self.sessions:
             inner = None if self.resolver is None else self.resolver()
-            self.sessions[source] = session_to(source, deadline_s=self.deadline_s, resolver=inner)
-        return self.sessions[source]
+            self.sessions[key] = session_to(dataset.source, deadline_s=self.deadline_s, resolver=inner)
+        return self.sessions[key]
 
 
 async def body_of(answer: aiohttp.ClientResponse, *, bytes_max: int) -> bytes:
@@ -195,34 +202,32 @@ def _rows(plan: ProxyPlan, body: bytes) -> UnprotectedRows:
     leaving = [name for name, _ in plan.columns]
     needed = {*leaving, *columns_of(plan.predicate)}
     columns = [column for column in plan.dataset.columns if column.name in needed]
-    typed, order = typed_columns(rows, columns), _order(rows, plan)
+    typed = typed_columns(rows, columns)
+    key = key_of(plan.order_key, of="reply", digest=plan.digest, state=hashlib.sha256(body).digest())
+    by = next((column.name for column in columns if column.source_name == plan.ordered_by), None)
+    order = _order(order_of_reply(len(rows), key), None if by is None else typed[by])
     if plan.predicate != EVERY_ROW:
         truths = selected(table_of(typed, columns), plan.predicate, plan.dataset).to_pylist()
         order = [place for place in order if truths[place]]
     cursor = None if plan.cursor_pointer is None else at(document, plan.cursor_pointer)
     return UnprotectedRows(
         columns={name: [typed[name][place] for place in order] for name in leaving},
-        last_order_key=None,
+        ended_at=None,
         upstream_cursor=_cursor(cursor),
     )
 
 
-def _order(rows: Sequence[Row], plan: ProxyPlan) -> list[int]:
-    """Return the rows' places in the order of the reply.
+def _order(numbers: npt.NDArray[np.uint64], ordered_by: Values | None) -> list[int]:
+    """Return the rows' places in the order of the reply: by number, or by value as it came and then number.
 
-    Each place has 64 bits of one stream that only the gateway can make, keyed for the recipient and the
-    plan; rows that the upstream has in an order which was asked for change places among equals only.
+    SECURITY: equal values stand together, where the first of them came, so that a column that is kept says
+    all that there is to see in the order.
     """
-    stream = hashlib.shake_256(plan.order_key + bytes.fromhex(plan.digest)).digest(8 * len(rows))
-    keys = np.frombuffer(stream, dtype=">u8")
-    if plan.ordered_by is None:
-        return cast("list[int]", np.argsort(keys, kind="stable").tolist())
-    runs, run = [], 0
-    for place, row in enumerate(rows):
-        if place and row.get(plan.ordered_by) != rows[place - 1].get(plan.ordered_by):
-            run += 1
-        runs.append(run)
-    return cast("list[int]", np.lexsort((keys, np.array(runs))).tolist())
+    if ordered_by is None:
+        return cast("list[int]", np.argsort(numbers, kind="stable").tolist())
+    ranks: dict[Literal | None, int] = {}
+    values = [ranks.setdefault(value, len(ranks)) for value in ordered_by]
+    return cast("list[int]", np.lexsort((numbers, np.array(values))).tolist())
 
 
 def _cursor(value: object) -> str | None:

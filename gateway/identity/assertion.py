@@ -68,11 +68,10 @@ def verify_assertion(
     if claims.get("aud") != issuer:
         refuse("assertion-audience")
     issued, expires = claim.seconds_of(claims, "iat"), claim.seconds_of(claims, "exp")
-    begins = claim.seconds_of(claims, "nbf") if "nbf" in claims else issued
     now_s = now.timestamp()
     if not 0 < expires - issued <= LIFETIME_MAX_S:
         refuse("assertion-lifetime")
-    if max(issued, begins) > now_s + claim.FUTURE_MAX_S:
+    if claim.begins_of(claims) > now_s + claim.FUTURE_MAX_S:
         refuse("assertion-in-the-future")
     if expires <= now_s:
         refuse("assertion-expired")

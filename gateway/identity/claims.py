@@ -41,6 +41,12 @@ def seconds_of(claims: Claims, name: str) -> int:
     return value
 
 
+def begins_of(claims: Claims) -> int:
+    """Return from when on a text holds: ``iat``, or ``nbf`` where there is one and it is later."""
+    issued = seconds_of(claims, "iat")
+    return max(issued, seconds_of(claims, "nbf")) if "nbf" in claims else issued
+
+
 def token_id_of(claims: Claims) -> str:
     """Return ``jti``: long enough to be random, short enough to store."""
     value = text_of(claims, "jti")

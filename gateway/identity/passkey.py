@@ -165,7 +165,7 @@ def verify_registration(response: str, *, party: RelyingParty, challenge: bytes)
         supported_pub_key_algs=list(ALGORITHMS),
     )
     _require_own_page(base64url_to_bytes(json.loads(response)["response"]["clientDataJSON"]))
-    if verified.fmt is not AttestationFormat.NONE:
+    if verified.fmt != AttestationFormat.NONE:
         refuse("passkey-attested")
     return Registered(
         credential=verified.credential_id,

@@ -134,6 +134,8 @@ class _Signed:
     """A token that was signed by ``key`` and says ``claims``, with the assurance it was issued with."""
 
     claims: AccessClaims
+    begins_s: int
+    """From when on it holds: ``iat``, or ``nbf`` where that is later."""
     kid: str
     key: jose.PublicKey
 
@@ -197,7 +199,7 @@ def verify_token(
         if seen is not None:
             seen.put(name, signed)
     found = signed.claims
-    _check_times(found, now.timestamp())
+    _check_times(signed, now.timestamp())
     if found.issuer != issuer and found.issuer not in trusted:
         refuse("issuer")
     if found.audience != audience:
@@ -224,7 +226,8 @@ def _signed(token: str, keys: Keys, trusted: Mapping[str, OtherIssuer]) -> _Sign
     verify_signature(parsed, key)
     other = trusted.get(named) if isinstance(named, str) else None
     claims = _claims(parsed.claims) if other is None else other.read(parsed.claims)
-    return _Signed(claims=claims, kid=kid, key=key)
+    begins_s = claim.begins_of(parsed.claims)
+    return _Signed(claims=claims, begins_s=begins_s, kid=kid, key=key)
 
 
 def lifetime_of(claims: claim.Claims) -> tuple[datetime, datetime]:
@@ -275,8 +278,8 @@ def _claims(claims: claim.Claims) -> AccessClaims:
         refuse("claims-inconsistent")
 
 
-def _check_times(found: AccessClaims, now_s: float) -> None:
-    if found.issued_at.timestamp() > now_s + claim.FUTURE_MAX_S:
+def _check_times(signed: _Signed, now_s: float) -> None:
+    if signed.begins_s > now_s + claim.FUTURE_MAX_S:
         refuse("issued-in-the-future")
-    if found.expires_at.timestamp() <= now_s:
+    if signed.claims.expires_at.timestamp() <= now_s:
         refuse("expired")

@@ -1,5 +1,5 @@
 """The installation's private keys, as handles: they sign and seal, and never leave.
 
-The public half of what signs is published (``TokenSigner.jwks``, ``NoteSigner.vkey``). Rotation is not
-here yet: an installation has one key of each kind.
+The public half of what signs is published (``TokenSigner.jwks``, ``NoteSigner.vkey``). A key that was
+replaced, or is being, lies beside the newest (``dated.py``, ``log_keys.py``); ``pseudonyms.key`` never is.
 """

@@ -9,7 +9,6 @@
 
 import os
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final, NoReturn
 
 import jwt
@@ -41,11 +40,12 @@ class Handle:
 class TokenSigner(Handle):
     """Signs tokens with one P-256 key."""
 
-    __slots__ = ("_key", "kid")
+    __slots__ = ("_key", "kid", "public_key")
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key
-        self.kid: Final[str] = jose.thumbprint(jose.jwk_of(key.public_key()))
+        self.public_key: Final = key.public_key()
+        self.kid: Final[str] = jose.thumbprint(jose.jwk_of(self.public_key))
 
     def __repr__(self) -> str:
         return f"TokenSigner(kid={self.kid!r})"
@@ -55,15 +55,9 @@ class TokenSigner(Handle):
         return jwt.encode(dict(claims), self._key, algorithm="ES256", headers={"typ": typ, "kid": self.kid})
 
     @property
-    def public_keys(self) -> Mapping[str, jose.PublicKey]:
-        """The key that verifies, by ``kid``."""
-        return MappingProxyType({self.kid: self._key.public_key()})
-
-    @property
-    def jwks(self) -> dict[str, object]:
-        """The key set to publish (RFC 7517)."""
-        jwk = jose.jwk_of(self._key.public_key())
-        return {"keys": [{**jwk, "kid": self.kid, "alg": "ES256", "use": "sig"}]}
+    def jwk(self) -> dict[str, str]:
+        """The public key to publish (RFC 7517)."""
+        return {**jose.jwk_of(self.public_key), "kid": self.kid, "alg": "ES256", "use": "sig"}
 
 
 class LogSigner(Handle):
@@ -92,15 +86,18 @@ class LogSigner(Handle):
 class Sealer(Handle):
     """Keeps short secrets outside the process: cursors, TOTP secrets, stored answers."""
 
-    __slots__ = ("_master",)
+    __slots__ = ("_master", "name")
 
     def __init__(self, master: bytes) -> None:
         if len(master) != MASTER_BYTES:
             raise ValueError(f"the sealing key is not {MASTER_BYTES} bytes")
         self._master = master
+        derived = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=b"gw1|seal-name").derive(master)
+        self.name: Final[str] = jose.base64url(derived)
+        """What to call the key; it shows nothing of it."""
 
     def __repr__(self) -> str:
-        return "Sealer(hidden)"
+        return f"Sealer(name={self.name!r})"
 
     def seal(self, purpose: str, data: bytes) -> bytes:
         """Return the data so that only ``unseal`` with the same purpose reads it or accepts it."""

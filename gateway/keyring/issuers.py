@@ -23,7 +23,9 @@ from gateway.identity.trusted import ActsFor, TrustedIssuer
 from gateway.keyring.key_sets import DOCUMENT_BYTES_MAX, Fetch, KeySet
 from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId
 
-FOLDER: Final = "issuers"
+FOLDER: Final = "keys/issuers"
+LAST_GOOD: Final = "run/issuer-{name}.jwks"
+"""What was fetched last, by the name of the issuer's file."""
 LOOPBACK: Final = ("127.0.0.1", "localhost")
 
 
@@ -63,8 +65,8 @@ class TrustedIssuers:
             yield
 
 
-def trusted_issuers(keys: Path, *, own: str) -> TrustedIssuers:
-    """Return the issuers of an installation's key folder; ``own`` is the gateway's own issuer name.
+def trusted_issuers(home: Path, *, own: str) -> TrustedIssuers:
+    """Return the issuers that an installation trusts; ``own`` is the gateway's own issuer name.
 
     Raises:
         HomeInvalid: A file is not as it must be, or two speak of one issuer.
@@ -72,15 +74,16 @@ def trusted_issuers(keys: Path, *, own: str) -> TrustedIssuers:
     """
     by_name: dict[str, TrustedIssuer] = {}
     key_sets: list[KeySet] = []
-    for path in sorted((keys / FOLDER).glob("*.json")):
+    for path in sorted((home / FOLDER).glob("*.json")):
         try:
             document = _read(path)
             if document.issuer == own or document.issuer in by_name:
                 raise ValueError(f"issuer `{document.issuer}` is known already")  # noqa: TRY301  one place to name the file
-            key_set = KeySet(document.issuer, _fetch_of(document.keys, path.parent))
+            last_good = home / LAST_GOOD.format(name=path.stem)
+            key_set = KeySet(document.issuer, _fetch_of(document.keys, path.parent), last_good=last_good)
             by_name[document.issuer] = _issuer_of(document, key_set)
         except (OSError, ValueError) as error:
-            raise HomeInvalid(f"`{path.parent.parent.name}/{FOLDER}/{path.name}`: {error}") from error
+            raise HomeInvalid(f"`{FOLDER}/{path.name}`: {error}") from error
         key_sets.append(key_set)
     return TrustedIssuers(MappingProxyType(by_name), tuple(key_sets))
 

@@ -3,7 +3,8 @@
 Laws: at most one fetch in ``cooldown_s``, however many tokens name keys that are not there; a fetch that
 fails, or brings something that is no key set, changes nothing: the last good keys go on (RFC 7517, and
 what befell others: a failed fetch that wiped the keys, an unknown ``kid`` that fetched without end).
-What the issuer takes out of its set counts no more from the next fetch on.
+What the issuer takes out of its set counts no more from the next fetch on. The last good set lies in a
+file as well, for a process that starts while the issuer is out of reach.
 
 Owner of the state: the event loop in which requests are verified.
 """
@@ -11,9 +12,11 @@ Owner of the state: the event loop in which requests are verified.
 import asyncio
 import contextlib
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -36,10 +39,17 @@ class KeySet:
     """The keys of one issuer by ``kid``; none until the first fetch."""
 
     def __init__(
-        self, name: str, fetch: Fetch, *, refresh_s: float = REFRESH_S, cooldown_s: float = COOLDOWN_S
+        self,
+        name: str,
+        fetch: Fetch,
+        *,
+        last_good: Path,
+        refresh_s: float = REFRESH_S,
+        cooldown_s: float = COOLDOWN_S,
     ) -> None:
         self._name = name
         self._fetch = fetch
+        self._last_good = last_good
         self._refresh_s = refresh_s
         self._cooldown_s = cooldown_s
         self._keys: Mapping[str, jose.PublicKey] = MappingProxyType({})
@@ -87,9 +97,25 @@ class KeySet:
         """Fetch the keys; keep the ones there are when that fails."""
         try:
             async with asyncio.timeout(FETCH_S):
-                self._keys = keys_of(await self._fetch())
+                document = await self._fetch()
+            self._keys = keys_of(document)
+            await asyncio.to_thread(self._remember, document)
         except Exception as error:  # noqa: BLE001  whatever another machine does, known keys go on
             telemetry.log("issuer_keys_not_fetched", issuer=self._name, cause=type(error).__name__)
+            if not self._keys:
+                self._keys = await asyncio.to_thread(self._remembered)
+
+    def _remember(self, document: bytes) -> None:
+        """Replace the file as a whole; of several workers, whichever comes last."""
+        fresh = self._last_good.with_suffix(f".{os.getpid()}")
+        fresh.write_bytes(document)
+        fresh.replace(self._last_good)
+
+    def _remembered(self) -> Mapping[str, jose.PublicKey]:
+        try:
+            return keys_of(self._last_good.read_bytes())
+        except (OSError, ValueError):
+            return MappingProxyType({})
 
 
 def keys_of(document: bytes) -> Mapping[str, jose.PublicKey]:

@@ -3,35 +3,25 @@
     tokens.pem      P-256    signs access tokens       log.pem         Ed25519   signs checkpoints
     sealing.key     32 B     seals cursors, secrets    pseudonyms.key  32 B      derives pseudonyms
 
-While the log's key is being replaced there are more files of it (``log_keys.py``).
+Where a key was or is being replaced there are more files of it (``dated.py``, ``log_keys.py``).
 PEM is unencrypted PKCS 8; the files' protection is the operator's disk and the modes that ``files.py``
 demands. Losing ``pseudonyms.key`` makes every pseudonym irreversible; keep a copy apart.
 """
 
-import os
+import time
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-
-from gateway import jose
-from gateway.errors import HomeInvalid
+from gateway.keyring.dated import Now
 from gateway.keyring.files import read_private, write_folder
-from gateway.keyring.handles import MASTER_BYTES, Handle, LogSigner, Sealer, TokenSigner
+from gateway.keyring.handles import Handle, LogSigner
 from gateway.keyring.log_keys import LOG_KEY, LogKeys, new_log_key
+from gateway.keyring.sealing_keys import SEALING, SealingKeys, master_of, new_master
+from gateway.keyring.token_keys import TOKENS, TokenKeys, new_token_key
 from gateway.pseudonym import PseudonymKey
 
-__all__ = ["Keyring", "LogSigner", "Sealer", "TokenSigner"]
+__all__ = ["Keyring", "LogSigner", "SealingKeys", "TokenKeys"]
 
-_TOKENS: Final = "tokens.pem"
-_SEALING: Final = "sealing.key"
 _PSEUDONYMS: Final = "pseudonyms.key"
 
 
@@ -41,7 +31,7 @@ class Keyring(Handle):
     __slots__ = ("log", "log_keys", "pseudonyms", "sealer", "tokens")
 
     def __init__(
-        self, *, tokens: TokenSigner, log_keys: LogKeys, sealer: Sealer, pseudonyms: PseudonymKey
+        self, *, tokens: TokenKeys, log_keys: LogKeys, sealer: SealingKeys, pseudonyms: PseudonymKey
     ) -> None:
         self.tokens: Final = tokens
         self.log_keys: Final = log_keys
@@ -61,16 +51,18 @@ class Keyring(Handle):
 
         """
         files = {
-            _TOKENS: _pem(ec.generate_private_key(ec.SECP256R1())),
+            TOKENS: new_token_key(),
             LOG_KEY: new_log_key(),
-            _SEALING: _line(os.urandom(MASTER_BYTES)),
-            _PSEUDONYMS: _line(os.urandom(MASTER_BYTES)),
+            SEALING: new_master(),
+            _PSEUDONYMS: new_master(),
         }
         write_folder(folder, files)
         return cls.open(folder, log_name=log_name)
 
     @classmethod
-    def open(cls, folder: Path, *, log_name: str, log_vkeys: str | None = None) -> "Keyring":
+    def open(
+        cls, folder: Path, *, log_name: str, log_vkeys: str | None = None, now: Now = time.time
+    ) -> "Keyring":
         """Return the keys of a folder; ``log_name`` is the log's origin.
 
         A worker gives ``log_vkeys``: it has the names of the keys that sign the log, never the keys.
@@ -79,40 +71,21 @@ class Keyring(Handle):
             HomeInvalid: A file is missing, not a key of its kind, or open to others.
 
         """
-        tokens = _private_key(folder, _TOKENS)
-        if not isinstance(tokens, ec.EllipticCurvePrivateKey) or not isinstance(tokens.curve, ec.SECP256R1):
-            raise HomeInvalid(f"key file `{_TOKENS}` holds no P-256 key")
         return cls(
-            tokens=TokenSigner(tokens),
+            tokens=TokenKeys(folder, now=now),
             log_keys=LogKeys.open(folder, log_name=log_name)
             if log_vkeys is None
             else LogKeys.named(log_vkeys, log_name=log_name),
-            sealer=Sealer(_master(folder, _SEALING)),
-            pseudonyms=PseudonymKey(_master(folder, _PSEUDONYMS)),
+            sealer=SealingKeys(folder, now=now),
+            pseudonyms=PseudonymKey(master_of(read_private(folder, _PSEUDONYMS), _PSEUDONYMS)),
         )
 
+    def reload(self, revoked: frozenset[str]) -> None:
+        """Take over keys that were put into the folder or out of it; the ``revoked`` do not count.
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        Raises:
+            HomeInvalid: As for ``open``.
 
-
-def _line(master: bytes) -> bytes:
-    return jose.base64url(master).encode("ascii") + b"\n"
-
-
-def _private_key(folder: Path, name: str) -> object:
-    try:
-        return load_pem_private_key(read_private(folder, name), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        # SECURITY: cut off from its cause, which could quote the file.
-        raise HomeInvalid(f"key file `{name}` holds no private key") from None
-
-
-def _master(folder: Path, name: str) -> bytes:
-    try:
-        master = jose.base64url_decoded(read_private(folder, name).decode("ascii").removesuffix("\n"))
-    except ValueError:
-        master = b""
-    if len(master) != MASTER_BYTES:
-        raise HomeInvalid(f"key file `{name}` holds no key of {MASTER_BYTES} bytes")
-    return master
+        """
+        self.tokens.files.reload(revoked)
+        self.sealer.files.reload()

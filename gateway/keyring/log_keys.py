@@ -58,7 +58,7 @@ class LogKeys(Handle):
         if (folder / _FORMER).exists():
             found = LogSigner(log_name, _key(folder, _FORMER))
             former = () if found.vkey == newest.vkey else (found,)
-        return cls(newest, former, _retired(folder))
+        return cls(newest, former, tuple(v for v in _retired(folder) if parse_vkey(v).name == log_name))
 
     @classmethod
     def named(cls, vkeys: str, *, log_name: str) -> "LogKeys":
@@ -123,7 +123,8 @@ def retire_former(folder: Path, *, log_name: str) -> str:
         raise HomeInvalid("no former key of the log signs")
     vkey = keys.former[0].vkey
     if vkey not in keys.retired:
-        put_private(folder, _RETIRED, "".join(f"{line}\n" for line in (*keys.retired, vkey)).encode())
+        lines = (*_retired(folder), vkey)  # with those of the logs before
+        put_private(folder, _RETIRED, "".join(f"{line}\n" for line in lines).encode())
     move_private(folder, _FORMER, None)
     return vkey
 

@@ -32,6 +32,7 @@ from gateway.ledger.audit_store import (
     stored_nodes,
 )
 from gateway.ledger.audit_tree import GrowingTree
+from gateway.ledger.carried import check_carried
 from gateway.transparency.proof import (
     Checkpoint,
     parse_proof,
@@ -96,7 +97,7 @@ class AuditReport:
         return not self.faults
 
 
-def _nobody(done: int, total: int) -> None:
+def nobody(done: int, total: int) -> None:
     """Tell nobody."""
 
 
@@ -136,7 +137,7 @@ def verify_store(
     checkpoints: Iterable[bytes] = (),
     receipts: Iterable[HandedIn] = (),
     since: Since | None = None,
-    on_progress: Callable[[int, int], None] = _nobody,
+    on_progress: Callable[[int, int], None] = nobody,
 ) -> AuditReport:
     """Return what a check of the store at ``path`` finds, against the log's verifier keys (one a line).
 
@@ -159,9 +160,10 @@ def verify_store(
         size = int(connection.execute("SELECT max(size) FROM head").get or 0)
         if earlier is None or since is None or earlier.size > size:
             check_form(connection, findings.fault)
-            begin = _Begin(0, Books(), GrowingTree(), None)
+            begin = _Begin(0, check_carried(connection, findings.fault), GrowingTree(), None)
         else:
             check_tables(connection, findings.fault)
+            check_carried(connection, findings.fault)
             begin = _begin(connection, earlier, since.books)
         counted = begin.books.recovered, begin.books.erased
         target = max((signed.head.size for signed in findings.signed if signed.head.size <= size), default=0)

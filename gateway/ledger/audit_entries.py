@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from gateway.terms.entry import EntryKind
+from gateway.terms.entry import LOG_CLOSED, EntryKind
 from gateway.transparency.canonical import INTEGER_MAX, NotCanonical, parsed
 from gateway.transparency.proof import BODY_FIELD, ENTRY_BYTES_MAX
 
@@ -110,6 +110,8 @@ class Books:
     """Openings that ERASE entries say were destroyed."""
     time: int = 0
     """The latest time of an entry that says when it was written."""
+    ended: int = 0
+    """How many entries say that the log ends; at most one, and it is the last."""
     steps_back: int = 0
     """How often such a time was earlier than one before it: the clock was set back."""
 
@@ -127,12 +129,16 @@ def add(
     node's first sum is believed, and a charge that is closed is looked up.
     """
     kind = entry.kind
+    if books.ended:
+        fault(f"entry {index} stands behind the one that closed the log")
     if kind is EntryKind.CHARGE:
         books.charges += 1
         books.open[index] = entry.id
     elif kind is EntryKind.ERASE:
         count = entry.facts.get("openings", 0)
         books.erased += count if isinstance(count, int) else 0
+    elif kind is EntryKind.MARK and entry.facts.get("event") == LOG_CLOSED:
+        books.ended += 1
     if entry.debits is not UNSET:
         _debit(books, index, entry, fault, believed=older is not None)
     if kind not in _WITHOUT_BODY and BODY_FIELD not in entry.commitments:

@@ -19,6 +19,7 @@ from gateway.errors import (
     LedgerUnavailable,
 )
 from gateway.ledger.entry import Draft, RandomBytes, Record, debit_shown, draft_of_recover, draft_of_release
+from gateway.ledger.key_file import period_of
 from gateway.ledger.port import EntryRefused
 from gateway.terms.entry import EntryKind, Erasure, Fact, IdempotencyClaim, ReleaseRequest
 from gateway.terms.identifiers import RequestId
@@ -70,6 +71,14 @@ class EraseCommand:
     erasure: Erasure
     request_id: RequestId
     random_bytes: RandomBytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndCommand:
+    """Log that the log ends: its last entry."""
+
+    draft: Draft
+    next_origin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +172,8 @@ class Batch:
     closed: set[int] = field(default_factory=set)
     used: dict[bytes, int] = field(default_factory=dict)
     erasures: list[Erased] = field(default_factory=list)
+    next_origin: str | None = None
+    """Of the log that follows, if this batch ends the log."""
 
     @property
     def is_empty(self) -> bool:
@@ -205,6 +216,8 @@ class Batch:
         """Log that openings are destroyed, with how many; they are once this is durable."""
         if self.leaves or self.erasures:
             raise EntryRefused("an erasure is a batch of its own")
+        if command.erasure.before is not None and command.erasure.before > period_of(self.now_ms):
+            raise EntryRefused("the month before which to erase has not begun yet")
         erased = self.view.erased(command.erasure)
         request = ReleaseRequest(
             request_id=command.request_id, kind=EntryKind.ERASE, facts=erased.facts, private={}, body=b""
@@ -213,6 +226,14 @@ class Batch:
         index = self._append(draft, ts=self.now_ms)
         self.erasures.append(erased)
         return Logged(index=index, leaf=self.leaves[index - self.size], salt=draft.body_salt)
+
+    def end(self, command: EndCommand) -> Logged:
+        """Log that the log ends; every charge is closed by then."""
+        if (self.view.open_charges.keys() | self.opened.keys()) - self.closed:
+            raise EntryRefused("a charge is open")
+        index = self._append(command.draft, ts=self.now_ms)
+        self.next_origin = command.next_origin
+        return Logged(index=index, leaf=self.leaves[index - self.size], salt=command.draft.body_salt)
 
     def use_once(self, command: OnceCommand) -> bool:
         """Return whether an id was unused, and use it up."""
@@ -252,6 +273,8 @@ class Batch:
     def _append(self, draft: Draft, *, ts: int, debits: list[dict[str, object]] | None = None) -> int:
         if self.erasures:
             raise LedgerUnavailable("the ledger is erasing; try again")
+        if self.next_origin is not None:
+            raise LedgerUnavailable("the log is closed")
         names = tuple([self.view.shown_id(record) for record in draft.records])
         leaf = draft.leaf(ts=ts, debits=debits, names=names)  # the last thing that can refuse
         index = self.size + len(self.leaves)

@@ -5,8 +5,10 @@ and tuples. What a caller can do by itself is done here, not in the sequencer: d
 text of a receipt.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable
+from typing import Final, cast
 
 from gateway import budget
 from gateway.errors import LedgerUnavailable
@@ -19,6 +21,8 @@ from gateway.transparency.canonical import INTEGER_MAX
 from gateway.transparency.proof import proof_text
 
 Seal = Callable[[bytes], bytes]
+INLINE_BYTES_MAX: Final = 256 * 1024
+"""Bodies above that are hashed and sealed in a thread."""
 
 
 def charge_command(request: ChargeRequest, random_bytes: RandomBytes) -> ChargeCommand:
@@ -31,8 +35,14 @@ def charge_command(request: ChargeRequest, random_bytes: RandomBytes) -> ChargeC
     )
 
 
-def release_command(request: ReleaseRequest, random_bytes: RandomBytes, seal: Seal) -> ReleaseCommand:
+async def release_command(request: ReleaseRequest, random_bytes: RandomBytes, seal: Seal) -> ReleaseCommand:
     """Return the command that a request to record a reply comes to."""
+    if len(request.body) > INLINE_BYTES_MAX:
+        return await asyncio.to_thread(_release_command, request, random_bytes, seal)
+    return _release_command(request, random_bytes, seal)
+
+
+def _release_command(request: ReleaseRequest, random_bytes: RandomBytes, seal: Seal) -> ReleaseCommand:
     draft = draft_of_release(request, random_bytes)
     answer = None if request.answer is None else seal(_bound(request.charge_index) + request.answer)
     return ReleaseCommand(draft=draft, charge_index=request.charge_index, answer=answer, at_ms=request.at_ms)
@@ -42,6 +52,18 @@ def once_command(id: str, expires_at_ms: int) -> OnceCommand:  # noqa: A002 -- a
     """Return the command that uses up an id."""
     name = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()
     return OnceCommand(name=name, expires_at_ms=min(max(expires_at_ms, 0), INTEGER_MAX))
+
+
+async def charged(outcome: "asyncio.Future[object]", abandon: Callable[[int], None]) -> Charged | Answered:
+    """Wait for what came of a charge; one that came as its caller was cancelled is abandoned."""
+    try:
+        return cast("Charged | Answered", await outcome)
+    except asyncio.CancelledError:
+        if outcome.done() and not outcome.cancelled() and outcome.exception() is None:
+            came = outcome.result()
+            if isinstance(came, Charged):
+                abandon(came.index)
+        raise
 
 
 def charge_of(request: ChargeRequest, charged: Charged) -> Charge:
@@ -75,6 +97,19 @@ def stored_answer(answered: Answered, unseal: Seal) -> StoredAnswer:
         charge_index=answered.charge_index,
         release_index=answered.release_index,
     )
+
+
+def moved_answer(answer: bytes, before: int, after: int, *, seal: Seal, unseal: Seal) -> bytes:
+    """Return a sealed answer for its charge's index in the log that follows.
+
+    One that cannot be read stays as it is: it could not be given out before, and cannot be then.
+    """
+    try:
+        plain = unseal(answer)
+    except ValueError:
+        return answer
+    prefix = _bound(before)
+    return seal(_bound(after) + plain.removeprefix(prefix)) if plain.startswith(prefix) else answer
 
 
 def receipt_of(logged: Logged) -> Receipt:

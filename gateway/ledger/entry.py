@@ -32,6 +32,7 @@ from gateway.transparency.proof import BODY_FIELD, ENTRY_BYTES_MAX
 VERSION: Final = 1
 TEXT_MAX: Final = 200
 NAME_MAX: Final = 64
+_CHANGE: Final = "change."
 _END: Final = b',"v":%d}' % VERSION
 _ENCODER: Final = msgspec.json.Encoder(order="sorted", enc_hook=dict)  # of a mapping that is no dict
 """Of checked documents, RFC 8785's bytes: texts are printable ASCII, numbers are integers below 2^53."""
@@ -108,8 +109,6 @@ def draft_of_release(request: ReleaseRequest, random_bytes: RandomBytes) -> Draf
         raise EntryRefused(f"a reply is no `{request.kind}`")
     if (request.kind is EntryKind.RELEASE) > (request.charge_index is not None):
         raise EntryRefused("a release names its charge")
-    if BODY_FIELD in request.private:
-        raise EntryRefused(f"`{BODY_FIELD}` is what is sent")
     if request.at_ms is not None and not 0 <= request.at_ms <= INTEGER_MAX:
         raise EntryRefused("the entry's time is no time")
     if request.answer is not None and request.kind is not EntryKind.RELEASE:
@@ -142,7 +141,7 @@ def draft_of_recover(charge_index: int, request_id: RequestId) -> Draft:
 
 def change_field(number: int) -> str:
     """Return the field that commits to the record put as the n-th of an entry."""
-    return f"change.{number}"
+    return f"{_CHANGE}{number}"
 
 
 def debit_shown(debit: Debit, after: Loss) -> dict[str, object]:
@@ -185,6 +184,9 @@ def _draft(
 
 
 def _committed(private: Mapping[str, bytes], salts: Salts) -> dict[str, str]:
+    for name in private:
+        if name == BODY_FIELD or name.startswith(_CHANGE):
+            raise EntryRefused(f"`{name}` is what the ledger itself commits to")
     try:
         return {name: commitment(name, salts.of(name), value) for name, value in private.items()}
     except ValueError as error:

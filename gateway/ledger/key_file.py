@@ -2,13 +2,14 @@
 
 A key serves the openings of one *place*: a period (the UTC month of the entry, or ``registry``) and a
 subject (the person who acts or is told of, or nobody). The file knows a person only as an HMAC under a
-naming key, and every key is wrapped by the home's. A new key is durable before an entry that needs it;
-a number never serves twice.
+naming key. Every key is wrapped by the home's, together with its number and place, so that none can be
+put in place of another. A new key is durable before an entry that needs it; a number never serves twice.
 
 Rollback journal, secure_delete, synchronous=EXTRA: after a commit no file holds what was destroyed.
 Owner of the state: the sequencer's thread.
 """
 
+import contextlib
 import hmac
 import os
 from collections.abc import Callable, Iterable
@@ -21,13 +22,12 @@ import apsw
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.errors import HomeInvalid
-from gateway.ledger.schema import BUSY_MS, MEMORY
-from gateway.transparency.tree import SIZE_MAX
+from gateway.ledger.schema import BUSY_MS, MEMORY, closed
 
 FILE_NAME: Final = "openings.sqlite"
 REGISTRY: Final = "registry"
 """The period of registry records: they serve as long as they stand, whatever month it is."""
-VERSION: Final = 1
+VERSION: Final = 2
 APPLICATION_ID: Final = 0x67774B31  # "gwK1"
 _KEY_BYTES: Final = 32
 _NAMING: Final = 0
@@ -60,30 +60,38 @@ def _month_of(day: int) -> str:
 class KeyFile:
     """Made by ``open``."""
 
-    def __init__(self, connection: apsw.Connection, *, seal: Wrap, unseal: Wrap, naming: bytes) -> None:
+    def __init__(self, connection: apsw.Connection, *, wrap: Wrap, unwrap: Wrap, after: int) -> None:
         self._connection = connection
-        self._seal = seal
-        self._unseal = unseal
-        self._naming = naming
+        self._wrap = wrap
+        self._unwrap = unwrap
+        self._naming = self._key(_NAMING)
+        self._after = after
         self._ready: dict[Place, tuple[int, AESGCM]] = {}
 
     @classmethod
-    def open(cls, path: Path | None, *, seal: Wrap, unseal: Wrap, vfs: str | None) -> "KeyFile":
-        """Return the keys in a file (None: in memory), made if new. ``seal`` wraps a key for the file.
+    def open(
+        cls, path: Path | None, *, wrap: Wrap, unwrap: Wrap, vfs: str | None, after: int = _NAMING
+    ) -> "KeyFile":
+        """Return the keys in a file (None: in memory), made if new.
+
+        Keys up to the number ``after`` seal nothing new: they are those of the logs before.
 
         Raises:
-            HomeInvalid: It is not this home's, newer than this program, or cannot be read.
+            HomeInvalid: It is not this home's, of another version than this program, or cannot be read.
 
         """
-        try:
-            connection = _connected(path, vfs)
-            _prepare(connection, seal)
-            wrapped = connection.execute("SELECT wrapped FROM opening_key WHERE id = ?", (_NAMING,)).get
-            return cls(connection, seal=seal, unseal=unseal, naming=unseal(wrapped))
-        except apsw.Error as error:
-            raise HomeInvalid(f"the opening keys cannot be opened: {type(error).__name__}") from error
-        except (TypeError, ValueError) as error:
-            raise HomeInvalid("the opening keys belong to another home") from error
+        with contextlib.ExitStack() as stack:
+            try:
+                connection = _connected(path, vfs)
+                stack.callback(closed, connection, force=True)
+                _prepare(connection, wrap)
+                opened = cls(connection, wrap=wrap, unwrap=unwrap, after=after)
+            except apsw.Error as error:
+                raise HomeInvalid(f"the opening keys cannot be opened: {type(error).__name__}") from error
+            except (TypeError, ValueError) as error:
+                raise HomeInvalid("the opening keys belong to another home") from error
+            stack.pop_all()
+        return opened
 
     def name_of(self, subject: str) -> bytes:
         """Return the name under which the files know a person."""
@@ -101,11 +109,16 @@ class KeyFile:
         return {place: self._ready[place] for place in wanted}
 
     def cipher(self, number: int) -> AESGCM | None:
-        """Return the key of a number; None if it was destroyed."""
-        row = self._connection.execute(
-            "SELECT wrapped FROM opening_key WHERE id = ? AND id > ?", (number, _NAMING)
+        """Return the key of a number; None if it was destroyed.
+
+        Raises:
+            ValueError: What lies there is not that key.
+
+        """
+        found = self._connection.execute(
+            "SELECT 1 FROM opening_key WHERE id = ? AND id > ?", (number, _NAMING)
         ).fetchone()
-        return None if row is None else AESGCM(self._unseal(row[0]))
+        return None if found is None else AESGCM(self._key(number))
 
     def numbers(self, *, subject: str | None = None, before: str | None = None) -> tuple[int, ...]:
         """Return the keys of a person, or of the months before one."""
@@ -122,6 +135,11 @@ class KeyFile:
         rows = self._connection.execute("SELECT id FROM opening_key WHERE id > ?", (_NAMING,))
         return frozenset(number for (number,) in rows)
 
+    def newest(self) -> int:
+        """Return the highest number that a key ever had."""
+        number: int = self._connection.execute("SELECT max(seq) FROM sqlite_sequence").get or _NAMING
+        return number
+
     def successor(self, number: int) -> tuple[int, AESGCM]:
         """Return a new key for the place of an old one, durable."""
         period, name = self._connection.execute(
@@ -129,7 +147,7 @@ class KeyFile:
         ).get
         self._ready.clear()
         with self._connection:
-            fresh, cipher = self._made(period, name)
+            fresh, cipher = self._new(period, name)
         return fresh, cipher
 
     def destroy(self, numbers: Iterable[int]) -> None:
@@ -141,34 +159,44 @@ class KeyFile:
                 [(number,) for number in numbers],
             )
 
-    def close(self) -> None:
-        self._connection.close()
+    def close(self, *, force: bool = False) -> None:
+        """Let the file go; with ``force``, whatever the disk says to that."""
+        closed(self._connection, force=force)
 
     def _found_or_made(self, places: list[Place]) -> dict[Place, tuple[int, AESGCM]]:
         found: dict[Place, tuple[int, AESGCM]] = {}
         with self._connection:
             for period, subject in places:
                 name = b"" if subject is None else self.name_of(subject)
-                row = self._connection.execute(
-                    "SELECT id, wrapped FROM opening_key WHERE period = ? AND subject = ? AND id > ?"
+                number = self._connection.execute(
+                    "SELECT id FROM opening_key WHERE period = ? AND subject = ? AND id > ?"
                     " ORDER BY id DESC LIMIT 1",
-                    (period, name, _NAMING),
-                ).fetchone()
-                if row is None:
-                    found[period, subject] = self._made(period, name)
+                    (period, name, self._after),
+                ).get
+                if number is None:
+                    found[period, subject] = self._new(period, name)
                 else:
-                    found[period, subject] = row[0], AESGCM(self._unseal(row[1]))
+                    found[period, subject] = number, AESGCM(self._key(number))
         return found
 
-    def _made(self, period: str, name: bytes) -> tuple[int, AESGCM]:
-        key = os.urandom(_KEY_BYTES)
-        self._connection.execute(
-            "INSERT INTO opening_key (period, subject, wrapped) VALUES (?, ?, ?)",
-            (period, name, self._seal(key)),
-        )
-        number = self._connection.last_insert_rowid()
-        assert 0 < number <= SIZE_MAX, "a key has a number"  # noqa: S101
-        return number, AESGCM(key)
+    def _new(self, period: str, name: bytes) -> tuple[int, AESGCM]:
+        number = self.newest() + 1
+        return number, AESGCM(_put(self._connection, number, period, name, self._wrap))
+
+    def _key(self, number: int) -> bytes:
+        """Return the key of a number, which is there.
+
+        Raises:
+            ValueError: It was wrapped elsewhere, or for another number or place.
+
+        """
+        period, name, wrapped = self._connection.execute(
+            "SELECT period, subject, wrapped FROM opening_key WHERE id = ?", (number,)
+        ).get
+        opened = self._unwrap(wrapped)
+        if opened[:-_KEY_BYTES] != _bound(number, period, name):
+            raise ValueError("an opening key is not the one of its place")
+        return opened[-_KEY_BYTES:]
 
 
 def _connected(path: Path | None, vfs: str | None) -> apsw.Connection:
@@ -183,7 +211,20 @@ def _connected(path: Path | None, vfs: str | None) -> apsw.Connection:
     return connection
 
 
-def _prepare(connection: apsw.Connection, seal: Wrap) -> None:
+def _put(connection: apsw.Connection, number: int, period: str, name: bytes, wrap: Wrap) -> bytes:
+    """Make a key and put it under its number."""
+    key = os.urandom(_KEY_BYTES)
+    wrapped = wrap(_bound(number, period, name) + key)
+    connection.execute("INSERT INTO opening_key VALUES (?, ?, ?, ?)", (number, period, name, wrapped))
+    return key
+
+
+def _bound(number: int, period: str, name: bytes) -> bytes:
+    """Return what a key is wrapped with; a period holds no blank, so this is read in one way only."""
+    return f"{number} {period} ".encode() + name
+
+
+def _prepare(connection: apsw.Connection, wrap: Wrap) -> None:
     version = connection.pragma("user_version")
     if version > VERSION:
         raise HomeInvalid("the opening keys are of a newer gateway; start that one")
@@ -192,10 +233,10 @@ def _prepare(connection: apsw.Connection, seal: Wrap) -> None:
             raise HomeInvalid("the file of the opening keys belongs to another program")
         with connection:
             connection.execute(_TABLE)
-            connection.execute(
-                "INSERT INTO opening_key VALUES (?, '', x'', ?)", (_NAMING, seal(os.urandom(_KEY_BYTES)))
-            )
+            _put(connection, _NAMING, "", b"", wrap)
             connection.pragma("application_id", APPLICATION_ID)
             connection.pragma("user_version", VERSION)
     if connection.pragma("application_id") != APPLICATION_ID:
         raise HomeInvalid("the file of the opening keys belongs to another program")
+    if 0 < version < VERSION:
+        raise HomeInvalid("the opening keys are of an older gateway; start that one")

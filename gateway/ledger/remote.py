@@ -13,11 +13,12 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from gateway.errors import LedgerUnavailable
-from gateway.ledger.batch import Answered, Charged, Logged
+from gateway.ledger.batch import Charged, Logged
 from gateway.ledger.commands import (
     Seal,
     charge_command,
     charge_of,
+    charged,
     once_command,
     receipt_of,
     release_command,
@@ -53,8 +54,6 @@ from gateway.terms.loss import BudgetNode, Loss
 
 WAITING_MAX: Final = 8192
 """Questions of one worker; more means that the ledger does not keep up."""
-INLINE_BYTES_MAX: Final = 256 * 1024
-"""Bodies above that are hashed and sealed in a thread."""
 _PLACE_MAX: Final = 2**63 - 1
 """Msgpack's largest number."""
 
@@ -117,17 +116,13 @@ class RemoteLedger:
 
     async def charge(self, request: ChargeRequest) -> Charge | StoredAnswer:
         command = charge_command(request, self._random_bytes)
-        match await self._ask(lambda number: AskCharge(number, command)):
-            case Charged() as charged:
-                return charge_of(request, charged)
-            case answered:
-                return stored_answer(cast("Answered", answered), self._unseal)
+        outcome = await charged(self._asking(lambda number: AskCharge(number, command)), self.abandon)
+        if isinstance(outcome, Charged):
+            return charge_of(request, outcome)
+        return stored_answer(outcome, self._unseal)
 
     async def release(self, request: ReleaseRequest) -> Receipt:
-        if len(request.body) > INLINE_BYTES_MAX:
-            command = await asyncio.to_thread(release_command, request, self._random_bytes, self._seal)
-        else:
-            command = release_command(request, self._random_bytes, self._seal)
+        command = await release_command(request, self._random_bytes, self._seal)
         return receipt_of(cast("Logged", await self._ask(lambda number: AskRelease(number, command))))
 
     def abandon(self, charge_index: int) -> None:
@@ -166,6 +161,9 @@ class RemoteLedger:
         self._wire.end()
 
     async def _ask(self, question: Callable[[int], Question]) -> object:
+        return await self._asking(question)
+
+    def _asking(self, question: Callable[[int], Question]) -> "asyncio.Future[object]":
         if self._closing or len(self._waiting) >= WAITING_MAX:
             raise LedgerUnavailable(UNAVAILABLE)
         self._asked += 1
@@ -173,7 +171,7 @@ class RemoteLedger:
         self._wire.post(question(number))
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
-        return await answer
+        return answer
 
     def _taken(self, message: Answer) -> None:
         match message:

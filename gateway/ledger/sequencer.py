@@ -5,8 +5,9 @@
 
 There is no timer: a batch forms while the last commit runs. Signing comes only after the commit: a
 signed head that a crash then loses would be a fork. What cannot be written is answered
-LedgerUnavailable; after a failure that leaves the store's state unknown the sequencer is dead for good.
-Charges that nobody will release any more are closed with the next batch, or as soon as one can be written.
+LedgerUnavailable; after a failure that leaves the store's state unknown, or one that nobody foresaw, the
+sequencer is dead for good, and says so. Charges that nobody will release any more are closed with the
+next batch, or as soon as one can be written.
 """
 
 import asyncio
@@ -16,24 +17,25 @@ import threading
 from binascii import b2a_base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, assert_never
 
 import apsw
 
+from gateway import telemetry
 from gateway.clock import Clock, unix_ms
 from gateway.errors import GatewayError, HomeInvalid, LedgerUnavailable
 from gateway.ledger.batch import (
     Batch,
     ChargeCommand,
     Charged,
+    EndCommand,
     EraseCommand,
     Logged,
     OnceCommand,
     RecoverCommand,
     ReleaseCommand,
 )
-from gateway.ledger.head_file import write_head
+from gateway.ledger.head_file import HeadFile
 from gateway.ledger.port import EntryRefused
 from gateway.ledger.store import OutcomeUnknown, Store
 from gateway.transparency.note import NoteSigner
@@ -41,6 +43,7 @@ from gateway.transparency.proof import Checkpoint, sign_checkpoint, verify_check
 from gateway.transparency.tree import ProofInvalid
 
 BATCH_MAX: Final = 512
+"""A batch takes what waits until it holds as many; the last turn's commands may bring it to 1,023."""
 RETRY_S: Final = 0.5
 """How long after a failed try to close abandoned charges the next one comes, if nobody writes before."""
 WAITING_MAX: Final = 8192
@@ -62,7 +65,7 @@ class Read:
     look_up: Callable[[Store], object]
 
 
-Command = ChargeCommand | ReleaseCommand | OnceCommand | RecoverCommand | EraseCommand | Read
+Command = ChargeCommand | ReleaseCommand | OnceCommand | RecoverCommand | EraseCommand | EndCommand | Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Sequencer:
         *,
         signers: tuple[NoteSigner, ...],
         clock: Clock,
-        head_file: Path | None,
+        head_file: HeadFile | None,
         on_fatal: Callable[[], None],
     ) -> None:
         self._store = store
@@ -111,10 +114,10 @@ class Sequencer:
         """The signed head of the newest durable tree.
 
         Raises:
-            LedgerUnavailable: The sequencer is dead.
+            LedgerUnavailable: The sequencer is dead, or has not started.
 
         """
-        if self._dead:
+        if self._dead or not self._note:
             raise LedgerUnavailable(UNAVAILABLE)
         return self._note
 
@@ -132,6 +135,8 @@ class Sequencer:
             self._sign()
             for signer in self._signers:
                 verify_checkpoint(self._note, signer.vkey)
+            if self._head_file is not None:
+                self._head_file.start(self._note)
         except (apsw.Error, OutcomeUnknown, OSError, ProofInvalid) as error:
             raise HomeInvalid(f"the ledger cannot be recovered: {type(error).__name__}") from error
         self._thread.start()
@@ -170,7 +175,10 @@ class Sequencer:
             self._flush()
             self._closed = True
             self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
+            if self._thread.ident is not None:
+                await asyncio.to_thread(self._thread.join)
+            if self._head_file is not None:
+                await asyncio.to_thread(self._head_file.close)
 
     def _settle(self, futures: "list[asyncio.Future[object]]", outcomes: list[object]) -> None:
         for future, outcome in zip(futures, outcomes, strict=True):
@@ -191,8 +199,16 @@ class Sequencer:
     # From here on: the sequencer's thread.
 
     def _run(self) -> None:
-        while (groups := self._wait()) is not None:
-            self._settle_all(groups)
+        groups: list[_Group] | None = []
+        try:
+            while (groups := self._wait()) is not None:
+                self._settle_all(groups)
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, nobody may wait for a thread that is gone
+            telemetry.log("ledger_broke", cause=type(error).__name__)
+            self._die()
+            while groups is not None:
+                self._settle_all(groups)
+                groups = self._wait()
 
     def _wait(self) -> list[_Group] | None:
         """Return what waits; None once the ledger is closed and all is answered.
@@ -255,9 +271,9 @@ class Sequencer:
             batch.recover(abandoned)
             return [_judged(batch, command) for command in commands]
 
-        outcomes = self._store.commit(self._now_ms(), judge)
+        outcomes, written = self._store.commit(self._now_ms(), judge)
         self._abandoned.difference_update(abandoned.indices)
-        self.recording = True  # something was written; that a read works says nothing
+        self.recording = self.recording or written  # that a read works says nothing
         return outcomes
 
     def _finished(self, outcomes: list[object]) -> list[object]:
@@ -267,6 +283,8 @@ class Sequencer:
         """
         if self.recording and self._store.tiles.size != self._signed:
             self._sign()
+            if self._head_file is not None:
+                self._head_file.put(self._note)
         start = min((outcome.index for outcome in outcomes if isinstance(outcome, Logged)), default=None)
         paths = [] if start is None else self._path_lines(start)
         finished: list[object] = []
@@ -301,22 +319,19 @@ class Sequencer:
         return above
 
     def _found(self, read: Read) -> object:
-        """Return what was looked up; a question that cannot be asked harms no other."""
+        """Return what was looked up; a question that cannot be answered harms no other."""
         try:
             return read.look_up(self._store)
-        except (ValueError, OverflowError) as error:
-            return error
+        except Exception as error:  # noqa: BLE001 -- it is the outcome
+            if _is_fatal(error):
+                self._die()
+            return _unavailable(error) if isinstance(error, apsw.Error | HomeInvalid) else error
 
     def _sign(self) -> None:
         """Sign the head. INVARIANT: only after the commit that made it."""
         self._signed = self._store.tiles.size
         head = Checkpoint(origin=self._signers[0].name, size=self._store.tiles.size, root=self._store.root)
         self._note = sign_checkpoint(head, *self._signers)
-        if self._head_file is not None:
-            # A head file that cannot be written stays older than the database, which is harmless: what
-            # is durable is answered, and the next commit writes the file anew.
-            with contextlib.suppress(OSError):
-                write_head(self._head_file, self._note)
 
     def _answer(self, group: _Group, outcomes: list[object]) -> None:
         """Hand each outcome to its caller, in the caller's own event loop, one call for all of them."""
@@ -345,8 +360,8 @@ def _judged(batch: Batch, command: Command) -> object:
                 return batch.release(command)
             case OnceCommand():
                 return batch.use_once(command)
-            case EraseCommand():
-                return batch.erase(command)
+            case EraseCommand() | EndCommand():
+                return batch.erase(command) if isinstance(command, EraseCommand) else batch.end(command)
             case Read() | RecoverCommand():
                 return command  # the one comes after the batch, the other came before it
             case _:

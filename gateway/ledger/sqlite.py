@@ -3,10 +3,12 @@
 ``commands.py`` turns requests into commands and outcomes into what the port returns; ``sequencer.py``
 runs them, ``batch.py`` judges them, ``store.py`` writes them. A full disk is answered LedgerUnavailable and
 heals by itself. A disk that cannot sync, a commit whose outcome nobody knows, a head that does not fit:
-the ledger is dead from then on, ``on_fatal`` is called, and the process is expected to end.
+the ledger is dead from then on, ``on_fatal`` is called, and the process is expected to end. A disk that is
+found full while COMMIT makes the WAL's index larger counts as one whose outcome nobody knows.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import time
@@ -16,18 +18,19 @@ from typing import Final, TypeVar, cast
 
 from gateway.clock import Clock
 from gateway.errors import HomeInvalid, LedgerUnavailable
-from gateway.ledger.batch import Answered, Charged, EraseCommand, Logged
+from gateway.ledger.batch import Charged, EndCommand, EraseCommand, Logged
 from gateway.ledger.commands import (
     Seal,
     charge_command,
     charge_of,
+    charged,
     once_command,
     receipt_of,
     release_command,
     stored_answer,
 )
-from gateway.ledger.entry import RandomBytes
-from gateway.ledger.head_file import check_head
+from gateway.ledger.entry import RandomBytes, draft_of_release
+from gateway.ledger.head_file import HeadFile, check_head
 from gateway.ledger.openings import unpacked
 from gateway.ledger.port import ENTRIES_MAX
 from gateway.ledger.sequencer import Command, Read, Sequencer
@@ -39,12 +42,14 @@ from gateway.terms.loss import BudgetNode, Loss
 from gateway.transparency.note import NoteSigner
 
 T = TypeVar("T")
-_INLINE_BYTES_MAX: Final = 256 * 1024
-"""Bodies above that are hashed and sealed in a thread."""
+_PROBE_BYTES: Final = 16
 
 
 class SqliteLedger:
-    """See ``port.Ledger``. Made by ``open``; State: the sequencer's thread owns the store."""
+    """See ``port.Ledger``. Made by ``open``, serves from ``start`` on.
+
+    State: the sequencer's thread owns the store.
+    """
 
     def __init__(
         self,
@@ -73,6 +78,8 @@ class SqliteLedger:
         clock: Clock,
         seal: Seal,
         unseal: Seal,
+        wrap: Seal,
+        unwrap: Seal,
         random_bytes: RandomBytes = os.urandom,
         head_file: Path | None = None,
         former: tuple[NoteSigner, ...] = (),
@@ -80,14 +87,17 @@ class SqliteLedger:
         on_fatal: Callable[[], None] = lambda: None,
         vfs: str | None = None,
         elapsed_s: Callable[[], float] = time.monotonic,
+        key_path: Path | None = None,
+        next_origin: str | None = None,
     ) -> "SqliteLedger":
-        """Return the ledger at a path (None: in memory), made if new, recovered if it was left open.
+        """Return the ledger at a path (None: in memory), made if new; nothing is appended or signed yet.
 
-        ``seal`` and ``unseal`` keep what is private from who reads the file. ``head_file`` should lie
-        on another disk. ``former`` keys sign beside the signer while it replaces them; heads that only
-        ``retired`` ones (vkeys) signed are believed too. ``on_fatal`` is called in the sequencer's thread,
-        once, and should end the process. ``vfs`` names an ``apsw`` VFS that stands for the disk.
-        ``elapsed_s`` is time that no step of the clock moves.
+        ``seal`` and ``unseal`` keep stored answers from who reads the file, ``wrap`` and ``unwrap`` the
+        opening keys. ``head_file`` should lie on another disk. ``former`` keys sign beside the signer while
+        it replaces them; heads that only ``retired`` ones (vkeys) signed are believed too. ``on_fatal`` is
+        called in the sequencer's thread, once, and should end the process. ``vfs`` names an ``apsw`` VFS
+        that stands for the disk. ``elapsed_s`` is time that no step of the clock moves. ``key_path`` and
+        ``next_origin`` are as for ``Store.open``.
 
         Raises:
             HomeInvalid: The store is in use, another log's, newer than this program, does not fit
@@ -96,39 +106,51 @@ class SqliteLedger:
         """
         signers = (signer, *former)
         vkeys = (*(key.vkey for key in signers), *retired)
-        lock = None if path is None else _locked(path)
-        try:
+        with contextlib.ExitStack() as stack:
+            lock = None if path is None else _locked(path)
+            if lock is not None:
+                stack.callback(os.close, lock)
             store = Store.open(
                 path,
                 origin=origin,
                 vkeys=vkeys,
-                seal=seal,
-                unseal=unseal,
+                wrap=wrap,
+                unwrap=unwrap,
                 vfs=vfs,
                 elapsed_s=elapsed_s,
+                key_path=key_path,
+                next_origin=next_origin,
             )
+            stack.callback(store.close, force=True)
             if head_file is not None:
                 check_head(head_file, vkey="\n".join(vkeys), size=store.tiles.size, root_at=store.root_at)
-            sequencer = Sequencer(store, signers=signers, clock=clock, head_file=head_file, on_fatal=on_fatal)
-            sequencer.start()
-        except BaseException:
-            if lock is not None:
-                os.close(lock)
-            raise
+            stack.pop_all()
+        kept = None if head_file is None else HeadFile(head_file)
+        sequencer = Sequencer(store, signers=signers, clock=clock, head_file=kept, on_fatal=on_fatal)
         return cls(store, sequencer, seal=seal, unseal=unseal, random_bytes=random_bytes, lock=lock)
 
+    def start(self) -> None:
+        """Close what a crash left open, sign the head, and begin to serve.
+
+        Raises:
+            HomeInvalid: Store or head file cannot be written, or signer and key do not belong together;
+                the ledger is closed then.
+
+        """
+        try:
+            self._sequencer.start()
+        except BaseException:
+            self._let_go(force=True)
+            raise
+
     async def charge(self, request: ChargeRequest) -> Charge | StoredAnswer:
-        match await self.submit(charge_command(request, self._random_bytes)):
-            case Charged() as charged:
-                return charge_of(request, charged)
-            case answered:
-                return stored_answer(cast("Answered", answered), self._unseal)
+        outcome = await charged(self.submit(charge_command(request, self._random_bytes)), self.abandon)
+        if isinstance(outcome, Charged):
+            return charge_of(request, outcome)
+        return stored_answer(outcome, self._unseal)
 
     async def release(self, request: ReleaseRequest) -> Receipt:
-        if len(request.body) > _INLINE_BYTES_MAX:
-            command = await asyncio.to_thread(release_command, request, self._random_bytes, self._seal)
-        else:
-            command = release_command(request, self._random_bytes, self._seal)
+        command = await release_command(request, self._random_bytes, self._seal)
         return receipt_of(cast("Logged", await self.submit(command)))
 
     async def use_once(self, id: str, expires_at_ms: int) -> bool:  # noqa: A002 -- as in the port
@@ -152,11 +174,36 @@ class SqliteLedger:
 
         Raises:
             EntryRefused: There is nothing of that to erase.
-            LedgerUnavailable: It is not known to be recorded; nothing is destroyed.
+            LedgerUnavailable: It is not known to be recorded; or it is, and keys could not be destroyed
+                yet, which the words say.
 
         """
         command = EraseCommand(erasure=erasure, request_id=request_id, random_bytes=self._random_bytes)
+        receipt = receipt_of(cast("Logged", await self.submit(command)))
+        try:
+            await self._look_up(lambda store: store.finish_erasing())
+        except LedgerUnavailable as error:
+            raise LedgerUnavailable(
+                f"the erasure is recorded as entry {receipt.index}, but its keys cannot be destroyed at the "
+                "moment; they are before anything else is recorded, or at the next start"
+            ) from error
+        return receipt
+
+    async def end(self, request: ReleaseRequest, next_origin: str) -> Receipt:
+        """Log that the log ends and which one follows, and return the receipt of that last entry.
+
+        Raises:
+            EntryRefused: A charge is open.
+            LedgerUnavailable: It is not known to be recorded.
+
+        """
+        draft = draft_of_release(request, self._random_bytes)
+        command = EndCommand(draft=draft, next_origin=next_origin)
         return receipt_of(cast("Logged", await self.submit(command)))
+
+    async def is_closed(self) -> bool:
+        """Return whether the log has ended."""
+        return await self._look_up(lambda store: store.is_closed)
 
     async def spent(self, nodes: tuple[BudgetNode, ...]) -> tuple[Loss, ...]:
         return await self._look_up(lambda store: tuple(store.spent(node.path) for node in nodes))
@@ -188,12 +235,17 @@ class SqliteLedger:
 
     async def ready(self) -> None:
         if not self._sequencer.recording:
-            await self.use_once("ready", 0)  # heals by itself, so find out by writing
+            # It heals by itself, so find out by writing: an id that nobody has used.
+            await self.use_once(f"ready {self._random_bytes(_PROBE_BYTES).hex()}", 0)
         _ = self._sequencer.note
 
     async def close(self) -> None:
         await self._sequencer.stop()
-        self._store.close()
+        self._let_go()
+
+    def _let_go(self, *, force: bool = False) -> None:
+        """Close the store; with ``force``, whatever the disk says to that."""
+        self._store.close(force=force)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -5,11 +5,13 @@ What is cached (tree, sums, open charges) is believed only while the head row re
 transaction is the one the cache was made from; else everything is read anew. After any failure too.
 
 A new opening key is durable (``key_file.py``) before the entry that needs it commits; an erased one is
-destroyed after the entry that tells of it, and at each start again, whatever copy came back.
+destroyed after the entry that tells of it and before the next, and at each start again, whatever copy
+came back.
 
 Owner of the state: the sequencer's thread. It signs nothing and knows no futures (``sqlite.py`` does).
 """
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
@@ -21,7 +23,7 @@ from gateway.errors import HomeInvalid
 from gateway.ledger.batch import Batch, Claim, Erased, OpenCharge
 from gateway.ledger.entry import Record
 from gateway.ledger.key_file import FILE_NAME, KeyFile, Wrap
-from gateway.ledger.schema import connect, prepare
+from gateway.ledger.schema import closed, connect, prepare
 from gateway.ledger.vault import Vault
 from gateway.terms.entry import Erasure
 from gateway.terms.loss import Loss, PicoDelta, PicoRho
@@ -64,26 +66,44 @@ class Store:
         *,
         origin: str,
         vkeys: tuple[str, ...],
-        seal: Wrap,
-        unseal: Wrap,
+        wrap: Wrap,
+        unwrap: Wrap,
         vfs: str | None,
         elapsed_s: Callable[[], float],
+        key_path: Path | None = None,
+        next_origin: str | None = None,
     ) -> "Store":
         """Return the store at a path, made if new, its newest part checked against its head.
 
+        A log that was closed opens only for who names the one that follows. The opening keys lie beside
+        the store, unless ``key_path`` says where.
+
         Raises:
-            HomeInvalid: It is not this log's, or entries, tiles and head do not fit together.
+            HomeInvalid: It is not this log's, closed, or entries, tiles, head and opening keys do not fit
+                together.
 
         """
-        try:
-            connection = connect(path, vfs=vfs)
-            prepare(connection, origin=origin, vkeys=vkeys)
-            key_path = None if path is None else path.with_name(FILE_NAME)
-            keys = KeyFile.open(key_path, seal=seal, unseal=unseal, vfs=vfs)
-            store = cls(connection, keys, elapsed_s)
-            store.vault.destroy_erased()
-        except apsw.Error as error:
-            raise HomeInvalid(f"the ledger cannot be opened: {type(error).__name__}") from error
+        with contextlib.ExitStack() as stack:
+            try:
+                connection = connect(path, vfs=vfs)
+                stack.callback(closed, connection, force=True)
+                prepare(connection, origin=origin, vkeys=vkeys)
+                follows, keys_after = connection.execute("SELECT next, keys_after FROM log").get
+                if follows not in {None, next_origin}:
+                    raise HomeInvalid(
+                        f"this log is closed and `{follows}` follows it; "
+                        f"repeat `gateway log close --origin {follows}`"
+                    )
+                if path is not None and key_path is None:
+                    key_path = path.with_name(FILE_NAME)
+                keys = KeyFile.open(key_path, wrap=wrap, unwrap=unwrap, vfs=vfs, after=keys_after)
+                stack.callback(keys.close, force=True)
+                store = cls(connection, keys, elapsed_s)
+                store.vault.require_newest()
+                store.vault.destroy_erased()
+            except apsw.Error as error:
+                raise HomeInvalid(f"the ledger cannot be opened: {type(error).__name__}") from error
+            stack.pop_all()
         return store
 
     @property
@@ -96,8 +116,13 @@ class Store:
         """The root of that tree."""
         return self._root
 
-    def commit(self, now_ms: int, judge: Callable[[Batch], T]) -> T:
-        """Run ``judge`` on a fresh batch and make what it decided durable.
+    @property
+    def is_closed(self) -> bool:
+        """Whether the log's last entry says that it ends."""
+        return self._connection.execute("SELECT next FROM log").get is not None
+
+    def commit(self, now_ms: int, judge: Callable[[Batch], T]) -> tuple[T, bool]:
+        """Run ``judge`` on a fresh batch, make what it decided durable, and say whether there was anything.
 
         Raises:
             OutcomeUnknown: COMMIT failed in a way that leaves open whether it happened.
@@ -105,8 +130,7 @@ class Store:
             HomeInvalid: What another process wrote does not fit together.
 
         """
-        if self._destruction_due:  # else a new opening could lie under a key that goes
-            self._destroy_erased()
+        self.finish_erasing()  # else a new opening could lie under a key that goes
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
@@ -116,7 +140,7 @@ class Store:
             outcome = judge(batch)
             if batch.is_empty:
                 execute("ROLLBACK")
-                return outcome
+                return outcome, False
             self._write(batch)
             self._end()
         except BaseException:
@@ -125,10 +149,19 @@ class Store:
                 execute("ROLLBACK")
             raise
         self._remember(batch)
-        if batch.erasures:
-            self._destruction_due = True
-            self._destroy_erased()
-        return outcome
+        self._destruction_due = bool(batch.erasures)
+        return outcome, True
+
+    def finish_erasing(self) -> None:
+        """Destroy the keys of an erasure that is durable.
+
+        Raises:
+            apsw.Error: They are still there; it is tried again before the next transaction.
+
+        """
+        if self._destruction_due:
+            self.vault.destroy_erased()
+            self._destruction_due = False
 
     def spent(self, path: str) -> Loss:
         loss = self._spent.get(path)
@@ -168,9 +201,10 @@ class Store:
             return EMPTY_ROOT
         return right_edge(size, self._tiles.node)[-1]
 
-    def close(self) -> None:
-        self._connection.close()
-        self._keys.close()
+    def close(self, *, force: bool = False) -> None:
+        """Let both files go; with ``force``, whatever the disk says to that."""
+        closed(self._connection, force=force)
+        self._keys.close(force=force)
 
     def _write(self, batch: Batch) -> None:
         many = self._connection.executemany
@@ -200,6 +234,8 @@ class Store:
             many("REPLACE INTO tile VALUES (?, ?, ?)", self._tiles.changed())
             self._root = self._tiles.root()
             self._connection.execute("UPDATE head SET size = ?, root = ?", (self._tiles.size, self._root))
+        if batch.next_origin is not None:
+            self._connection.execute("UPDATE log SET next = ?", (batch.next_origin,))
 
     def _end(self) -> None:
         try:
@@ -228,10 +264,6 @@ class Store:
         if self._lived_ms is None:
             self._lived_ms = now_ms - ran_ms
         return self._lived_ms + ran_ms
-
-    def _destroy_erased(self) -> None:
-        self.vault.destroy_erased()
-        self._destruction_due = False
 
     def _remember(self, batch: Batch) -> None:
         self._spent |= batch.spent

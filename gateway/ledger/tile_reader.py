@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import apsw
 
@@ -20,7 +20,7 @@ from gateway.errors import HomeInvalid, LedgerUnavailable
 from gateway.ledger.schema import BUSY_MS
 from gateway.transparency.tile_path import TilePlace
 from gateway.transparency.tiles import HEIGHT, nodes_of, root_at
-from gateway.transparency.tree import HASH_BYTES, consistency_path, leaf_hash
+from gateway.transparency.tree import HASH_BYTES, SIZE_MAX, consistency_path, leaf_hash
 
 T = TypeVar("T")
 WAITING_MAX: Final = 64
@@ -32,6 +32,8 @@ def stored_hashes(connection: apsw.Connection, place: TilePlace) -> bytes:
     The growing tile of level 0 is not stored: it follows from the entries.
     """
     level, number, width = place
+    if number >= SIZE_MAX >> HEIGHT:  # beyond what SQLite can count
+        return b""
     row = connection.execute(
         "SELECT hashes FROM tile WHERE level = ? AND number = ?", (level, number)
     ).fetchone()
@@ -96,6 +98,17 @@ class TileReader:
 
         """
         return await self._in_thread(lambda: root_at(size, nodes_of(size, self._whole)))
+
+    async def size(self) -> int:
+        """Return how many entries the store holds, whether a head was signed over them or not.
+
+        Raises:
+            LedgerUnavailable: The store cannot be read.
+
+        """
+        return await self._in_thread(
+            lambda: cast("int", self._connection.execute("SELECT size FROM head").get)
+        )
 
     def close(self) -> None:
         """Finish what waits and let the store go."""

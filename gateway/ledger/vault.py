@@ -3,7 +3,8 @@
 Erasing is three steps, each durable before the next: (1) what stays under a key that goes is sealed anew
 under a fresh one; (2) that, the list of keys that go, and the ERASE entry commit together; (3) the keys
 are destroyed in their file. A crash after (2) is made good at the next start, and so is a copy of the
-key file that comes back: what is on the list is destroyed again.
+key file that comes back: what is on the list is destroyed again. A copy from before a key that the store
+has used is refused: it would give that key's number to another, which would then be destroyed instead.
 
 Owner of the state: the sequencer's thread, inside the transaction of ``store.py``.
 """
@@ -20,13 +21,13 @@ from gateway.errors import HomeInvalid
 from gateway.jose import base64url
 from gateway.ledger.batch import Batch, Erased
 from gateway.ledger.entry import Record, change_field
-from gateway.ledger.key_file import REGISTRY, KeyFile, Place, period_of
+from gateway.ledger.key_file import FILE_NAME, REGISTRY, KeyFile, Place, period_of
 from gateway.ledger.openings import NONCE_BYTES, sealed, unpacked, unsealed
 from gateway.ledger.port import EntryRefused
 from gateway.terms.entry import Change, Erasure
 from gateway.transparency.canonical import parsed
 from gateway.transparency.commitment import commitment
-from gateway.transparency.tree import leaf_hash
+from gateway.transparency.tree import SIZE_MAX, leaf_hash
 
 ERASED_ENTRIES_MAX: Final = 10_000
 _SHOWN_BYTES: Final = 16
@@ -54,6 +55,7 @@ class Vault:
             nonce = nonces[at * NONCE_BYTES : (at + 1) * NONCE_BYTES]
             rows.append((index, number, sealed(cipher, nonce, opening, hashes[index - batch.size])))
         self._connection.executemany("INSERT INTO opening VALUES (?, ?, ?)", rows)
+        self._used(number for number, _ in keys.values())
         if batch.records:
             self._write_records(batch, hashes)
         for erased in batch.erasures:
@@ -63,14 +65,18 @@ class Vault:
         """Return every registry record as last put; what was erased is left out.
 
         Raises:
-            ValueError: One is not the one that was logged.
+            ValueError: One is not the one that was logged. That a later one was logged does not show here:
+                `audit verify`, which reads every entry, says so.
 
         """
         rows = self._connection.execute(
-            f"SELECT kind, field, key, sealed, leaf FROM registry JOIN entry USING (idx)"  # noqa: S608
+            "SELECT kind, id, field, key, sealed, coalesce(entry.leaf, carried_entry.leaf, x'') FROM registry"  # noqa: S608
+            " LEFT JOIN entry USING (idx) LEFT JOIN carried_entry USING (idx)"
             f" WHERE {_KEPT} ORDER BY kind, id"
         ).fetchall()
-        return tuple(self._record(*row) for row in cast("list[tuple[str, str, int, bytes, bytes]]", rows))
+        return tuple(
+            self._record(*row) for row in cast("list[tuple[str, str, str, int, bytes, bytes]]", rows)
+        )
 
     def opening(self, index: int) -> tuple[bytes, bytes] | None:
         """Return an entry and its opening; None where it was erased or there never was one.
@@ -106,9 +112,8 @@ class Vault:
             if len(erasure.entries) > ERASED_ENTRIES_MAX:
                 raise EntryRefused(f"more than {ERASED_ENTRIES_MAX} entries at once")
             sql = f"SELECT key FROM opening WHERE idx = ? AND {_KEPT}"  # noqa: S608
-            found = {
-                index: key for index in erasure.entries for (key,) in self._connection.execute(sql, (index,))
-            }
+            asked = [index for index in erasure.entries if 0 <= index <= SIZE_MAX]
+            found = {index: key for index in asked for (key,) in self._connection.execute(sql, (index,))}
             keys, openings, records = tuple(sorted(set(found.values()))), len(found), 0
         else:
             found = {}
@@ -121,23 +126,31 @@ class Vault:
         facts |= {"openings": openings, "records": records}
         return Erased(keys=keys, entries=tuple(found), facts=facts)
 
-    def destroy_erased(self) -> None:
-        """Destroy the keys whose erasure is durable, and leave nothing of them in the journals.
+    def require_newest(self) -> None:
+        """Refuse a key file that has not come to a number which the store has used.
 
         Raises:
-            HomeInvalid: The key file is older than the store.
+            HomeInvalid: The key file is older than the store, or was made anew.
 
         """
+        made, used = self._keys.newest(), self._connection.execute("SELECT key FROM newest_key").get
+        if made < used:
+            raise HomeInvalid(
+                f"the key file `{FILE_NAME}` is older than the ledger: it has made {made} opening keys and "
+                f"the ledger has used {used}; bring back the newest copy"
+            )
+
+    def destroy_erased(self) -> None:
+        """Destroy the keys whose erasure is durable, and leave nothing of them in the journals."""
         erased = {number for (number,) in self._connection.execute("SELECT key FROM erased")}
         held = self._keys.held()
         if erased & held:
             self._keys.destroy(erased & held)
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        newest = self._connection.execute("SELECT key FROM opening ORDER BY idx DESC LIMIT 1").get
-        if newest is not None and newest not in erased | held:
-            raise HomeInvalid(
-                "the file of the opening keys is older than the ledger; bring back the newest copy"
-            )
+
+    def _used(self, keys: Iterable[int]) -> None:
+        newest = max(keys)
+        self._connection.execute("UPDATE newest_key SET key = ? WHERE key < ?", (newest, newest))
 
     def _cipher(self, key: int) -> AESGCM:
         cipher = self._keys.cipher(key)
@@ -161,14 +174,21 @@ class Vault:
             sealed_record = sealed(cipher, os.urandom(NONCE_BYTES), record.opening, about)
             rows.append((record.kind, shown, index, name, key, sealed_record))
         self._connection.executemany("REPLACE INTO registry VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._used(number for number, _ in keys.values())
 
-    def _record(self, kind: str, name: str, key: int, sealed_record: bytes, leaf: bytes) -> Change:
+    def _record(  # noqa: PLR0917 -- a row
+        self, kind: str, shown: str, name: str, key: int, sealed_record: bytes, leaf: bytes
+    ) -> Change:
         opening = unsealed(self._cipher(key), sealed_record, _record_of(leaf_hash(leaf), name))
         salt, values = unpacked(opening)
-        commitments = parsed(leaf).get("commitments")
+        entry = parsed(leaf)
+        commitments, changes = entry.get("commitments"), entry.get("changes")
         stated = commitments.get(name) if isinstance(commitments, dict) else None
         if commitment(name, salt, values["document"]) != stated:
             raise ValueError("the record does not fit the entry")
+        number = int(name.rpartition(".")[2])
+        if not isinstance(changes, list) or changes[number : number + 1] != [f"{kind}/{shown}"]:
+            raise ValueError("the entry tells of another record")
         subject = values.get("subject")
         return Change(
             kind=kind,
@@ -188,6 +208,7 @@ class Vault:
     def _move(self, key: int) -> None:
         """Seal anew, under a fresh key, what stays of a key that goes."""
         old, (number, fresh) = self._cipher(key), self._keys.successor(key)
+        self._used((number,))
         at = -1
         while True:
             found = self._connection.execute(

@@ -1,10 +1,11 @@
 """The log's head, held against people outside: at the start, and all the time.
 
-At the start every witness is asked what it remembers of this log. If one shows a head with our signature
-that the ledger is behind, or does not contain, there is no service: an old backup, a cut tail, a second
-gateway on a copy. From then on each new head is cosigned; the last one that a quorum cosigned is kept and
-served at ``/checkpoint``. A witness that cannot be reached at the start counts as missing from the quorum
-(docs/decisions/0009-witnesses-at-the-start.md).
+At the start, before anything is appended or signed, every witness is asked what it remembers of this log.
+If one shows a head with our signature that the ledger is behind, or does not contain, there is no service:
+an old backup, a cut tail, a second gateway on a copy. From then on each new head is cosigned; the last one
+that a quorum cosigned is kept and served at ``/checkpoint``. A witness that cannot be reached at the start
+counts as missing from the quorum (docs/decisions/0009-witnesses-at-the-start.md), and so does one that has
+forgotten a head it cosigned.
 
 Owner of the state: the event loop that opened it.
 """
@@ -25,6 +26,7 @@ from gateway.ledger.head_file import require_contained, require_reached, write_h
 from gateway.ledger.tile_reader import TileReader
 from gateway.ledger.witness import Outcome, WitnessClient, WitnessFailed
 from gateway.settings import NOBODY, Settings
+from gateway.transparency.cosignature import cosignatures
 from gateway.transparency.note import joined, split
 from gateway.transparency.proof import Checkpoint, verify_checkpoint
 from gateway.transparency.tree import ProofInvalid
@@ -73,9 +75,10 @@ class Witnesses:
                 ``quorum``, too few witnesses answered to say so.
 
         """
-        if self._clients and self._kept.exists():
-            await self._require(self._kept_head(), "were cosigned")
-        answers = await asyncio.gather(*[self._remembered(client) for client in self._clients])
+        kept = self._kept_note()
+        if kept is not None:
+            await self._require(_believed(kept, self._vkeys), "were cosigned")
+        answers = await asyncio.gather(*[self._remembered(client, kept) for client in self._clients])
         if quorum and not self._trust.is_quorum({name for name in answers if name is not None}):
             raise HomeInvalid(
                 "too few of the log's witnesses answered, so nobody outside confirms that this ledger is the "
@@ -100,7 +103,7 @@ class Witnesses:
             self._trust.require(together, self._vkeys)
         except ProofInvalid:
             return False
-        write_head(self._kept, together)
+        await asyncio.to_thread(write_head, self._kept, together)
         return True
 
     @asynccontextmanager
@@ -108,11 +111,11 @@ class Witnesses:
         """Ask again and again until the block ends; ``on_fork`` ends the process, should it come to that.
 
         Raises:
-            HomeInvalid: As for ``ask``, which is done once before the block begins.
+            HomeInvalid: As for ``ask``, which is tried once before the block begins.
 
         """
         if self._clients:
-            await self.ask()
+            await self._ask_or_tell()
         asking = asyncio.create_task(self._keep_asking(on_fork))
         try:
             yield
@@ -125,16 +128,24 @@ class Witnesses:
         while self._clients:
             await asyncio.sleep(self._interval_s)
             try:
-                await self.ask()
+                await self._ask_or_tell()
             except HomeInvalid as error:
                 telemetry.log("log_forked", detail=error.detail)
                 on_fork()
                 return
-            except (LedgerUnavailable, OSError) as error:
-                telemetry.log("witnesses_not_asked", cause=type(error).__name__)
 
-    async def _remembered(self, client: WitnessClient) -> str | None:
-        """Return the witness's name if its answer counts."""
+    async def _ask_or_tell(self) -> None:
+        """Ask; what keeps us from asking, or from keeping the answer, is over by another time."""
+        try:
+            await self.ask()
+        except (LedgerUnavailable, OSError) as error:
+            telemetry.log("witnesses_not_asked", cause=type(error).__name__)
+
+    async def _remembered(self, client: WitnessClient, kept: bytes | None) -> str | None:
+        """Return the witness's name if its answer counts.
+
+        Who cosigned the head that was ``kept`` and remembers nothing has lost its memory, or is another.
+        """
         try:
             checkpoint, own = await client.latest()
         except WitnessFailed as failure:
@@ -142,6 +153,9 @@ class Witnesses:
             return None
         if checkpoint is not None:
             await self._require(checkpoint, f"are remembered by witness `{client.witness.name}`")
+        elif kept is not None and _is_by(kept, client.witness.vkey):
+            telemetry.witness_answered(client.witness.name, Outcome.UNKNOWN_LOG)
+            return None
         return client.witness.name if own else None
 
     async def _cosigned(self, client: WitnessClient, note: bytes, size: int) -> bytes:
@@ -152,22 +166,40 @@ class Witnesses:
         except WitnessFailed as failure:
             telemetry.witness_answered(name, failure.outcome)
             if failure.outcome in {Outcome.CONFLICT, Outcome.PROOF_REFUSED}:
-                await self._remembered(client)  # with our signature on it, it is the proof of a fork
+                await self._remembered(client, None)  # with our signature on it, it is the proof of a fork
             return note
         telemetry.witness_answered(name, Outcome.COSIGNED)
         telemetry.witness_cosigned(name)
         return cosigned
 
     async def _require(self, head: Checkpoint, told: str) -> None:
-        size = verify_checkpoint(await self._head(), self._vkeys).size
-        require_reached(head, size, told)
+        require_reached(head, await self._tiles.size(), told)
         require_contained(head, await self._tiles.root_at(head.size), told)
 
-    def _kept_head(self) -> Checkpoint:
+    def _kept_note(self) -> bytes | None:
+        if not self._clients:
+            return None
         try:
-            return verify_checkpoint(self._kept.read_bytes(), self._vkeys)
-        except ProofInvalid as error:
-            raise HomeInvalid(f"the ledger's cosigned head cannot be believed: {error}") from error
+            return self._kept.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise HomeInvalid(f"the ledger's cosigned head cannot be read: {error.strerror}") from error
+
+
+def _believed(kept: bytes, vkeys: str) -> Checkpoint:
+    try:
+        return verify_checkpoint(kept, vkeys)
+    except ProofInvalid as error:
+        raise HomeInvalid(f"the ledger's cosigned head cannot be believed: {error}") from error
+
+
+def _is_by(kept: bytes, vkey: str) -> bool:
+    """Return whether a note carries a line of this witness, even one that does not hold."""
+    try:
+        return bool(cosignatures(kept, [vkey]))
+    except ProofInvalid:
+        return True
 
 
 @asynccontextmanager
@@ -176,6 +208,7 @@ async def watched(
 ) -> AsyncIterator[Witnesses]:
     """Open the witnesses of a home, hold the ledger against them, and let them go at the end.
 
+    The ledger is open and has not started: nothing may be signed that a witness would show to be a fork.
     ``vkeys`` are all that the log ever signed with.
 
     Raises:

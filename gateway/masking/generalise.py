@@ -43,6 +43,9 @@ def with_precision(days: Sequence[date | None], precision: DatePrecision) -> lis
 
 
 def prefixed(text: str, length: int) -> str | None:
-    """Return the first characters of a text; a shorter text is null, it may be of another level."""
+    """Return the first characters of a text; a shorter text is null, it may be of another level.
+
+    So is one that is too long to count its characters.
+    """
     characters = characters_of(text)
-    return "".join(characters[:length]) if len(characters) >= length else None
+    return None if characters is None or len(characters) < length else "".join(characters[:length])

@@ -13,9 +13,11 @@ from gateway.masking.grapheme import characters_of
 HIDDEN_MIN: Final = 4
 
 
-def partially_shown(text: str, first: int, last: int) -> str:
-    """Return a text with only its first and last characters."""
+def partially_shown(text: str, first: int, last: int) -> str | None:
+    """Return a text with only its first and last characters; one too long to count them is null."""
     characters = characters_of(text)
+    if characters is None:
+        return None
     length = len(characters)
     hidden = length - first - last
     if hidden < HIDDEN_MIN and not (length >= HIDDEN_MIN and 2 * hidden >= length):

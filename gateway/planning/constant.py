@@ -8,11 +8,10 @@ from datetime import date
 from decimal import Decimal
 
 from gateway.errors import QuestionRefused
-from gateway.terms.dataset import Column, ColumnType
+from gateway.terms.dataset import INTEGER_MAX, Column, ColumnType
 from gateway.terms.predicate import Comparator, Comparison, Literal
 
 TEXT_CHARS_MAX = 200
-INTEGER_MAX = 2**63 - 1
 DIGITS_MAX = 18
 """Digits of a decimal constant before and after the point."""
 

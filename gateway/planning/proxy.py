@@ -24,12 +24,20 @@ from gateway.terms.plan import ProxyPlan
 from gateway.terms.predicate import AllOf, Comparator, Comparison
 from gateway.terms.query import Action
 from gateway.terms.treatment import Drop, Keep
-from gateway.terms.upstream import Binding, Cursor, Equals, Fixed, Order, Position, Size, UpstreamPath
+from gateway.terms.upstream import (
+    CURSOR_BYTES_MAX,
+    Binding,
+    Cursor,
+    Equals,
+    Fixed,
+    Order,
+    Position,
+    Size,
+    UpstreamPath,
+)
 
 QUERY_CHARS_MAX = 4096
 PARAMETERS_MAX = 32
-CURSOR_BYTES_MAX = 512
-"""Of an upstream's cursor. All are padded to this when sealed, for their length would tell of values."""
 
 _QUERY = re.compile(r"(?:[A-Za-z0-9._~!$'()*,:@/?+=&-]|%[0-9A-Fa-f]{2})*")
 _COUNT = re.compile(r"0|[1-9][0-9]{0,8}")

@@ -23,7 +23,7 @@ from gateway.terms.query import Action
 from gateway.terms.treatment import Drop, Keep, Treatment, name_of
 
 LIMIT_DEFAULT = 100
-_ORDER_KEY = re.compile(r"[0-9a-f]{2,128}")
+_ENDED_AT = re.compile(r"[0-9a-f]{2,128}")
 
 
 def plan_rows(body: bytes, permit: Permit, *, order_key: bytes, unseal: Callable[[bytes], bytes]) -> RowsPlan:
@@ -62,11 +62,11 @@ def plan_rows(body: bytes, permit: Permit, *, order_key: bytes, unseal: Callable
     )
 
 
-def next_cursor(plan: RowsPlan, last_order_key: str, seal: Callable[[bytes], bytes]) -> str:
+def next_cursor(plan: RowsPlan, ended_at: str, seal: Callable[[bytes], bytes]) -> str:
     """Return the cursor that a later request of the same plan goes on from."""
-    if not _ORDER_KEY.fullmatch(last_order_key):
-        raise AssertionError("an order key is lower-case hex")
-    return sealed(last_order_key.encode("ascii"), plan.digest, plan.order_key, seal)
+    if not _ENDED_AT.fullmatch(ended_at):
+        raise AssertionError("where a page ended is lower-case hex")
+    return sealed(ended_at.encode("ascii"), plan.digest, plan.order_key, seal)
 
 
 def _columns(members: Mapping[str, object], permit: Permit) -> tuple[tuple[ColumnName, Treatment], ...]:
@@ -115,6 +115,6 @@ def _after(
     if "cursor" not in members:
         return None
     after = opened(members["cursor"], digest, order_key, unseal).decode("ascii", "replace")
-    if not _ORDER_KEY.fullmatch(after):
+    if not _ENDED_AT.fullmatch(after):
         raise MalformedRequest("`cursor` is not one that this gateway gave")
     return after

@@ -17,7 +17,8 @@ from gateway.terms.dataset import ColumnType
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.predicate import AllOf, AnyOf, Comparator, Comparison, Literal, Not, Predicate
 
-INTEGER_MAX: Final = 2**62
+GRID_END: Final = 2**62
+"""Of constants: an engine has room to compute with what lies before it."""
 TEXT_MAX: Final = 500
 
 _COMPARATORS: Final = {
@@ -54,11 +55,11 @@ def constant_of(given: object, column: ColumnEntry) -> Literal:
             return day_of(given)
         case ((ColumnType.INTEGER | ColumnType.DECIMAL), bool()):
             pass
-        case ColumnType.INTEGER, int() if abs(given) < INTEGER_MAX:
+        case ColumnType.INTEGER, int() if abs(given) < GRID_END:
             return given
         case ColumnType.DECIMAL, int() | Decimal():
             value = Decimal(given)
-            if abs(value) * 10 ** (column.decimals or 0) < INTEGER_MAX:
+            if abs(value) * 10 ** (column.decimals or 0) < GRID_END:
                 return value
         case _:
             pass

@@ -16,8 +16,8 @@ from gateway.registry.records import (
     Activation,
     Agreement,
     Client,
-    Freeze,
     Freezable,
+    Freeze,
     InstallationKey,
     Operator,
     Organisation,
@@ -26,6 +26,7 @@ from gateway.registry.records import (
     RecoveryCodes,
     Revocation,
     State,
+    UseCount,
     frozen_keys,
 )
 from gateway.terms.dataset import Title
@@ -38,15 +39,15 @@ Document = Mapping[str, object]
 def change_of(record: Record) -> Change:
     """Return the change that puts a record, new or instead of the one with its id."""
     kind = type(record).__name__.lower()
-    text = json.dumps(_document(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(document_of(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return Change(kind=kind, id=record.id, document=text.encode("utf-8"), subject=_person_of(record))
 
 
 def _person_of(record: Record) -> str | None:
     match record:
-        case Operator(id=person) | Activation(operator=person) | Passkey(operator=person):
+        case Operator(id=person) | RecoveryCodes(id=person):
             return person
-        case RecoveryCodes(id=person):
+        case Activation(operator=person) | Passkey(operator=person) | UseCount(operator=person):
             return person
         case _:
             return None
@@ -73,7 +74,8 @@ def record_of(change: Change) -> Record:
     return record
 
 
-def _document(record: Record) -> Document:
+def document_of(record: Record) -> Document:
+    """Return a record's members, secrets too."""
     match record:
         case Organisation():
             name = {"en": record.name.en, "vi": record.name.vi}
@@ -99,16 +101,8 @@ def _document(record: Record) -> Document:
                 "password_hash": record.password_hash,
                 "totp_sealed": jose.base64url(record.totp_sealed),
             }
-        case Activation():
-            special = {
-                "client": record.client,
-                "operator": record.operator,
-                "purpose": record.purpose,
-                "key": record.key,
-                "methods": list(record.methods),
-                "authenticated_at": record.authenticated_at.isoformat(),
-                "until": record.until.isoformat(),
-            }
+        case Activation() | Passkey() | RecoveryCodes() | UseCount():
+            special = _of_a_sign_in(record)
         case Freeze():
             special = {
                 "what": record.what.value,
@@ -125,20 +119,35 @@ def _document(record: Record) -> Document:
                 "revoked_at": record.revoked_at.isoformat(),
                 "until": record.until.isoformat(),
             }
+        case _:
+            assert_never(record)
+    return {"id": record.id, "state": record.state.value, **special}
+
+
+def _of_a_sign_in(record: Activation | Passkey | RecoveryCodes | UseCount) -> Document:
+    match record:
+        case Activation():
+            return {
+                "client": record.client,
+                "operator": record.operator,
+                "purpose": record.purpose,
+                "key": record.key,
+                "methods": list(record.methods),
+                "authenticated_at": record.authenticated_at.isoformat(),
+                "until": record.until.isoformat(),
+            }
         case Passkey():
-            special = {
+            return {
                 "operator": record.operator,
                 "credential": jose.base64url(record.credential),
                 "public_key": jose.base64url(record.public_key),
-                "count": str(record.count),
                 "synced": str(record.synced),
                 "added_at": record.added_at.isoformat(),
             }
         case RecoveryCodes():
-            special = {"hashes": list(record.hashes), "made_at": record.made_at.isoformat()}
-        case _:
-            assert_never(record)
-    return {"id": record.id, "state": record.state.value, **special}
+            return {"hashes": list(record.hashes), "made_at": record.made_at.isoformat()}
+        case UseCount():
+            return {"operator": record.operator, "count": str(record.count)}
 
 
 def _organisation(document: Document) -> Organisation:
@@ -241,9 +250,17 @@ def _passkey(document: Document) -> Passkey:
         operator=OperatorId(_text(document, "operator")),
         credential=jose.base64url_decoded(_text(document, "credential")),
         public_key=jose.base64url_decoded(_text(document, "public_key")),
-        count=int(_text(document, "count")),
         synced=_text(document, "synced") == str(True),
         added_at=_moment(document, "added_at"),
+        state=State(_text(document, "state")),
+    )
+
+
+def _use_count(document: Document) -> UseCount:
+    return UseCount(
+        id=_text(document, "id"),
+        operator=OperatorId(_text(document, "operator")),
+        count=int(_text(document, "count")),
         state=State(_text(document, "state")),
     )
 
@@ -269,6 +286,7 @@ _READERS: Final[Mapping[str, Callable[[Document], Record]]] = MappingProxyType(
         "installationkey": _installation_key,
         "passkey": _passkey,
         "recoverycodes": _recovery_codes,
+        "usecount": _use_count,
     }
 )
 

@@ -179,8 +179,6 @@ class Passkey:
     """What the authenticator calls it."""
     public_key: bytes = field(repr=False)
     """As COSE_Key (RFC 9052)."""
-    count: int
-    """Signatures as last told by the authenticator; 0 where it does not count."""
     synced: bool
     """It may be copied to other devices (flag BE): counted as software key, not as hardware key."""
     added_at: datetime
@@ -190,17 +188,17 @@ class Passkey:
         _require_ids(self.id, self.operator)
         if self.id != passkey_id(self.credential):
             raise ValueError("a passkey is named by its credential")
-        if self.count < 0 or self.added_at.tzinfo is not UTC:
-            raise ValueError("a count is not negative, a moment is in UTC")
+        if self.added_at.tzinfo is not UTC:
+            raise ValueError("moments are in UTC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryCodes:
-    """What is left of one operator's recovery codes."""
+    """The recovery codes that one operator was given last."""
 
     id: OperatorId
     hashes: tuple[str, ...] = field(repr=False)
-    """Of the unused ones, sorted; ``identity.recovery`` makes them."""
+    """Sorted; ``identity.recovery`` makes them."""
     made_at: datetime
     state: State
 
@@ -272,6 +270,25 @@ class InstallationKey:
             raise ValueError("moments are in UTC")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCount:
+    """How often a passkey, as its authenticator counts, or a recovery code has signed in.
+
+    Apart from them, so that a worker that has not heard yet of a removal cannot undo it by counting.
+    """
+
+    id: str
+    """The passkey's, or the hash of the recovery code."""
+    operator: OperatorId
+    count: int
+    state: State
+
+    def __post_init__(self) -> None:
+        _require_ids(self.id, self.operator)
+        if self.count < 0:
+            raise ValueError("a count is not negative")
+
+
 Record = (
     Organisation
     | Agreement
@@ -281,6 +298,7 @@ Record = (
     | Revocation
     | Passkey
     | RecoveryCodes
+    | UseCount
     | Freeze
     | InstallationKey
 )

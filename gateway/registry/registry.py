@@ -29,6 +29,7 @@ from gateway.registry.records import (
     RecoveryCodes,
     Revocation,
     State,
+    UseCount,
     freeze_id,
     revocation_id,
 )
@@ -58,6 +59,7 @@ class Registry:
     installation_keys: Mapping[str, InstallationKey] = field(default_factory=_empty)
     passkeys: Mapping[str, Passkey] = field(default_factory=_empty)
     recovery_codes: Mapping[OperatorId, RecoveryCodes] = field(default_factory=_empty)
+    use_counts: Mapping[str, UseCount] = field(default_factory=_empty)
 
     @classmethod
     def of(cls, changes: Iterable[Change]) -> "Registry":
@@ -74,10 +76,21 @@ class Registry:
         registry = replace(cls(), **named)  # type: ignore[arg-type]  # record_of ties kind to type
         return replace(registry, revocations=_still_needed(registry.revocations))
 
+    @property
+    def revoked_keys(self) -> frozenset[str]:
+        """The installation's own keys that count no more, by name."""
+        return frozenset(key.id for key in self.installation_keys.values() if key.state is State.ENDED)
+
     def is_frozen(self, what: Freezable, target: str = "") -> bool:
         """Return whether somebody stopped this; a freeze of everything is asked for by itself."""
         freeze = self.freezes.get(freeze_id(what, target))
         return freeze is not None and freeze.state is not State.ENDED
+
+    def may_act(self, name: OperatorId) -> bool:
+        """Return whether a person is active, and stopped by nobody."""
+        operator = self.operators.get(name)
+        active = operator is not None and operator.state is State.ACTIVE
+        return active and not self.is_frozen(Freezable.OPERATOR, name)
 
     def has(self, change: Change) -> bool:
         """Return whether there is a record of that kind and id already."""
@@ -91,28 +104,10 @@ class Registry:
             ValueError: The change does not hold a record.
 
         """
-        match record_of(change):
-            case Organisation() as organisation:
-                return replace(self, organisations=_put(self.organisations, organisation.id, organisation))
-            case Agreement() as agreement:
-                return replace(self, agreements=_put(self.agreements, agreement.id, agreement))
-            case Client() as client:
-                return replace(self, clients=_put(self.clients, client.id, client))
-            case Operator() as operator:
-                return replace(self, operators=_put(self.operators, operator.id, operator))
-            case Activation() as activation:
-                return replace(self, activations=_put(self.activations, activation.id, activation))
-            case Freeze() as freeze:
-                return replace(self, freezes=_put(self.freezes, freeze.id, freeze))
-            case InstallationKey() as key:
-                return replace(self, installation_keys=_put(self.installation_keys, key.id, key))
-            case Revocation() as revocation:
-                known = _put(self.revocations, revocation.id, revocation)
-                return replace(self, revocations=_still_needed(known))
-            case Passkey() as passkey:
-                return replace(self, passkeys=_put(self.passkeys, passkey.id, passkey))
-            case RecoveryCodes() as codes:
-                return replace(self, recovery_codes=_put(self.recovery_codes, codes.id, codes))
+        record, name = record_of(change), _PLURALS[change.kind]
+        known: Mapping[str, object] = MappingProxyType({**getattr(self, name), record.id: record})
+        after = replace(self, **{name: known})  # type: ignore[arg-type]  # record_of ties kind to type
+        return replace(after, revocations=_still_needed(after.revocations))
 
 
 _PLURALS = {
@@ -126,11 +121,8 @@ _PLURALS = {
     "installationkey": "installation_keys",
     "passkey": "passkeys",
     "recoverycodes": "recovery_codes",
+    "usecount": "use_counts",
 }
-
-
-def _put(records: Mapping[_Id, _Record], id_: _Id, record: _Record) -> Mapping[_Id, _Record]:
-    return MappingProxyType({**records, id_: record})
 
 
 def _still_needed(revocations: Mapping[str, Revocation]) -> Mapping[str, Revocation]:
@@ -194,16 +186,21 @@ def standing(
         raise NotAuthenticated(cause="purpose-not-bound-to-client")
     if key not in machine.thumbprints:
         raise NotAuthenticated(cause="key-not-bound-to-client")
+    _check_issued(registry, machine, purpose, key, now, operator=operator, vouched=vouched, token_id=token_id)
+    chain = Standing(organisation, contract, machine)
+    _check_not_frozen(registry, chain, key)
+    return chain
+
+
+def _check_not_frozen(registry: Registry, chain: Standing, key: Thumbprint) -> None:
     for what, target in (
-        (Freezable.CLIENT, machine.id),
-        (Freezable.ORGANISATION, organisation.id),
-        (Freezable.AGREEMENT, contract.id),
+        (Freezable.CLIENT, chain.client.id),
+        (Freezable.ORGANISATION, chain.organisation.id),
+        (Freezable.AGREEMENT, chain.agreement.id),
         (Freezable.KEY, key),
     ):
         if registry.is_frozen(what, target):
             raise NotAuthenticated(cause=f"{what}-frozen")
-    _check_issued(registry, machine, purpose, key, now, operator=operator, vouched=vouched, token_id=token_id)
-    return Standing(organisation, contract, machine)
 
 
 def _check_issued(
@@ -264,9 +261,4 @@ def _live(
 
 def _may_activate(registry: Registry, name: OperatorId, client: Client) -> bool:
     operator = registry.operators.get(name)
-    return (
-        operator is not None
-        and operator.state is State.ACTIVE
-        and operator.org == client.org
-        and not registry.is_frozen(Freezable.OPERATOR, name)
-    )
+    return operator is not None and operator.org == client.org and registry.may_act(name)

@@ -39,6 +39,7 @@ class Event(StrEnum):
     SIGN_IN_PAGE = "sign-in-page"
     SIGN_IN = "sign-in"
     DECISION = "decision"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

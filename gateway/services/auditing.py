@@ -16,7 +16,7 @@ from gateway.ledger.bundle import EntryUnknown, Opened, bundled
 from gateway.ledger.openings import Salts
 from gateway.services.stewardship import RULES
 from gateway.terms.charge import Receipt
-from gateway.terms.entry import Change, EntryKind, ReleaseRequest
+from gateway.terms.entry import Change, EntryKind, Fact, ReleaseRequest
 from gateway.terms.identifiers import RequestId
 
 
@@ -48,8 +48,11 @@ async def evidence(
     request_id: RequestId,
     indices: frozenset[int],
     fields: Mapping[int, frozenset[str]],
+    closed: str | None = None,
 ) -> Evidence:
     """Return a bundle of these entries with these fields opened; recorded before it is returned.
+
+    ``closed`` is the origin of the log that they stand in, where that is not the one that grows.
 
     Raises:
         EntryUnknown: No such entry, or no such field to open (never recorded, erased, or sent as body).
@@ -69,11 +72,14 @@ async def evidence(
     count = sum(len(names) for names in opened.values())
     taken = ",".join(str(index) for index in sorted(indices | fields.keys()))
     shown = ",".join(f"{index}.{name}" for index in sorted(opened) for name in sorted(opened[index]))
+    facts: dict[str, Fact] = {"event": "bundle", "entries": len(indices | fields.keys()), "opened": count}
+    if closed is not None:
+        facts["log"] = closed
     receipt = await ledger.release(
         ReleaseRequest(
             request_id=request_id,
             kind=EntryKind.READ,
-            facts={"event": "bundle", "entries": len(indices | fields.keys()), "opened": count},
+            facts=facts,
             private={"entries": taken.encode("ascii"), "opened": shown.encode("ascii")},
             body=bundle,
         )

@@ -1,26 +1,28 @@
 """What enrolment needs from the world, in one place; ``wiring.py`` fills it in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
-from gateway.keyring.keyring import Sealer, TokenSigner
+from gateway.keyring.keyring import SealingKeys, TokenKeys
 from gateway.ledger.port import Ledger
 from gateway.ledger.volatile import Volatile
+from gateway.policy.rules import Rules
 from gateway.registry.registry import Registry
 from gateway.services.passwords import PasswordDesk
 from gateway.services.screens import Renderer
+from gateway.terms.identifiers import DatasetId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentPorts:
-    """The ports of the token endpoint, device authorization and the activation page."""
+    """The ports of the token endpoint, device authorization and the pages that people use."""
 
     ledger: Ledger
     """Only ``use_once`` is called; changes ride in the reply."""
     volatile: Volatile
-    tokens: TokenSigner
-    sealer: Sealer
+    tokens: TokenKeys
+    sealer: SealingKeys
     registry: Callable[[], Registry]
     """Returns the current snapshot; called once for each request."""
     clock: Clock
@@ -31,5 +33,7 @@ class EnrolmentPorts:
     audience: str
     random_bytes: Callable[[int], bytes]
     render: Renderer
+    rules: Callable[[], Mapping[DatasetId, Rules]]
+    """Returns the sharing rules in force."""
     passwords: PasswordDesk = field(default_factory=PasswordDesk, repr=False)
     poll_interval_s: int = 5

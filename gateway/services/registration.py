@@ -15,11 +15,12 @@ from urllib.parse import quote
 from gateway.errors import MalformedRequest
 from gateway.identity.password import SALT_BYTES, hash_password
 from gateway.identity.totp import SECRET_BYTES
-from gateway.keyring.keyring import Sealer
+from gateway.keyring.keyring import SealingKeys
 from gateway.registry.codec import change_of
 from gateway.registry.records import (
     Agreement,
     Client,
+    FrozenJwk,
     Operator,
     Organisation,
     Record,
@@ -82,10 +83,7 @@ def new_client(
     bound = _purposes(purposes)
     if missing := sorted(set(bound) - set(agreement.purposes)):
         raise MalformedRequest(f"the agreement does not name purpose `{missing[0]}`")
-    try:
-        frozen = frozen_keys(keys)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:  # a key file may hold any JSON
-        raise MalformedRequest(f"a client's key is not usable: {error}") from error
+    frozen = frozen_client_keys(keys)
     if not 1 <= len(set(frozen)) == len(frozen) <= KEYS_MAX:
         raise MalformedRequest("a client has one or two keys, not the same one twice")
     return Client(
@@ -98,6 +96,14 @@ def new_client(
     )
 
 
+def frozen_client_keys(keys: Iterable[Mapping[str, object]]) -> tuple[FrozenJwk, ...]:
+    """Return public keys as a client's record keeps them."""
+    try:
+        return frozen_keys(keys)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:  # a key file may hold any JSON
+        raise MalformedRequest(f"a client's key is not usable: {error}") from error
+
+
 def new_operator(
     id: str,  # noqa: A002
     org: Organisation,
@@ -106,7 +112,7 @@ def new_operator(
     *,
     salt: bytes,
     totp_secret: bytes,
-    sealer: Sealer,
+    sealer: SealingKeys,
 ) -> Operator:
     """Return a person who may activate the organisation's clients.
 

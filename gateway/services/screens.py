@@ -1,15 +1,24 @@
-"""What a person sees at ``/activate``, as data; ``gateway.web.pages`` makes HTML of it.
+"""What a person sees at ``/activate`` and ``/account``, as data; ``gateway.web.pages`` makes HTML of it.
 
 A screen holds texts as they are: whoever renders one must escape all of them. No screen holds a
-password, a code from an authenticator, or a secret other than its one-time ticket.
+password, a code from an authenticator, or a secret other than its one-time ticket; recovery codes are
+shown once, where they are made.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from gateway.terms.dataset import Title
+from gateway.terms.query import Action
+
+
+class PageName(StrEnum):
+    """The pages that people sign in at, by their paths."""
+
+    ACTIVATE = "/activate"
+    ACCOUNT = "/account"
 
 
 class Notice(StrEnum):
@@ -17,19 +26,50 @@ class Notice(StrEnum):
 
     SIGN_IN_FAILED = "sign-in-failed"
     """One notice for unknown operator, wrong password, wrong or used code, other organisation."""
+    CODE_NEEDED = "code-needed"
+    """The passkey is right, but may lie on other devices too."""
     TOO_MANY_ATTEMPTS = "too-many-attempts"
     NO_LONGER_WAITING = "no-longer-waiting"
     """The ticket or the request is used, too old, or unknown."""
     FORM_UNREADABLE = "form-unreadable"
     APPROVED = "approved"
     REFUSED = "refused"
+    SIGNED_OUT = "signed-out"
+    """The account's ticket is used, too old, or unknown."""
+    PASSKEY_ADDED = "passkey-added"
+    PASSKEY_NOT_ADDED = "passkey-not-added"
+    PASSKEY_REMOVED = "passkey-removed"
+    CODES_MADE = "codes-made"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyOffer:
+    """What a page's script needs to ask for a passkey."""
+
+    rp_id: str
+    challenge: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
-    """The form that asks for user code, operator, password and one-time code; all fields empty."""
+    """The form that asks for passkey, or name, password and code; all fields empty.
 
+    At ``/activate`` it asks for the code of the waiting request too.
+    """
+
+    page: PageName
+    passkey: PasskeyOffer | None
+    """None where the gateway's address can have no passkeys."""
     notice: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A dataset that a purpose opens, by the rules in force, and for what."""
+
+    id: str
+    title: Title
+    actions: tuple[Action, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +79,49 @@ class Consent:
     client: str
     organisation: Title
     purpose: str
+    purpose_words: Title | None
+    """What the rules call the purpose; None where none in force knows it."""
     agreement: str
+    datasets: tuple[Opened, ...]
     hours: int
     until: datetime
     """When the activation would end, if approved now."""
     key_phrase: str
     ticket: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyCreation:
+    """What a page's script needs to have a passkey made."""
+
+    rp_id: str
+    challenge: str
+    user_handle: str
+    exclude: tuple[str, ...]
+    """Credentials that the operator has already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyShown:
+    """One passkey of the operator."""
+
+    id: str
+    added_on: date
+    synced: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """How an operator signs in, and the buttons that change it."""
+
+    operator: str
+    name: str
+    passkeys: tuple[PasskeyShown, ...]
+    creation: PasskeyCreation | None
+    codes_left: int
+    ticket: str = field(repr=False)
+    new_codes: tuple[str, ...] = field(default=(), repr=False)
+    notice: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +131,7 @@ class Done:
     notice: Notice
 
 
-Screen = SignIn | Consent | Done
+Screen = SignIn | Consent | Account | Done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

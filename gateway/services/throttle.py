@@ -64,8 +64,9 @@ class Throttle:
         return self._wait_s(self._factor, FACTOR) > 0
 
     def code_wrong(self) -> None:
-        """Note a wrong one-time code of somebody who proved another factor."""
-        self._count(self._factor, FACTOR)
+        """Note a wrong one-time code of somebody who proved another factor; not while none would be right."""
+        if not self.codes_shut():
+            self._count(self._factor, FACTOR)
 
     @property
     def _now_ms(self) -> int:

@@ -95,9 +95,11 @@ class Crew:
             began = now()
             try:
                 serves = await self._start(place)
-            except OSError as error:  # no room for a process, or for its files
+            except Exception as error:  # noqa: BLE001 -- no room for a process, or a bug: told, and tried again
                 telemetry.log("worker_not_started", place=place, cause=type(error).__name__)
                 serves = False
+            if not serves and place in self.workers:
+                self.workers[place].kill()
             if not first.done():
                 if not serves:
                     raise HomeInvalid("a worker did not start; what it says stands above")
@@ -146,8 +148,6 @@ class Crew:
             said = await asyncio.wait_for(process.stdout.readline(), START_S)
         except TimeoutError:
             said = b""
-        if said != SERVES:
-            worker.kill()
         return said == SERVES
 
     def _environment(self, place: int) -> dict[str, str]:

@@ -13,9 +13,9 @@ from gateway.errors import RulesInvalid
 from gateway.policy.load import load_rules
 from gateway.policy.rules import Rules
 from gateway.registry.registry import Registry
+from gateway.services.current import Current
 from gateway.services.stewardship import RULES
 from gateway.terms.entry import Change
-from gateway.wiring import Current
 
 
 class Following:
@@ -39,7 +39,12 @@ class Following:
         self._waiting.put_nowait(datasets)
 
     async def renew(self) -> None:
-        """Wait until datasets come into force, and serve them."""
+        """Wait until datasets come into force, and serve them.
+
+        Raises:
+            KeyError: One of them has no document that came before.
+
+        """
         datasets = await self._waiting.get()
         documents = [self._documents[name] for name in datasets]
         self._read = {text: self._read.get(text) or await self._usable(text) for text in documents}

@@ -1,7 +1,10 @@
 """The process that an operator starts: opens the home, prepares the sources, serves until told to stop.
 
-With one worker it answers by itself. With more it is the only process that has the ledger's store, its
-signing key and its openings; it answers nobody, and its workers have none of the three.
+With one worker it answers by itself. With more it is the only process that writes the ledger's store and
+has the log's signing key in memory; it answers nobody. Workers run as the same user: they open the store
+for its tiles, only to read, and hold `sealing.key`, which wraps the opening keys too, for cursors and
+stored answers. They take no opening key and no signing key of the log into memory; nothing but that keeps
+a worker's code from the files.
 """
 
 import contextlib
@@ -15,8 +18,10 @@ from pathlib import Path
 from gateway import telemetry
 from gateway.ledger.server import LedgerServer
 from gateway.policy.rules import Rules
+from gateway.serving.admin import administered
 from gateway.serving.answer import BACKLOG, answering
 from gateway.serving.crew import manned
+from gateway.serving.key_ages import key_ages_told
 from gateway.serving.renew import renewing
 from gateway.serving.stop import told_to_stop
 from gateway.settings import Settings
@@ -59,6 +64,8 @@ async def serve(home: Path, *, on_ready: Callable[[Serving], None], workers: int
         await stack.enter_async_context(
             answering(gateway, listening) if counted is None else _led(gateway, listening, counted, count)
         )
+        await stack.enter_async_context(administered(gateway))
+        await stack.enter_async_context(key_ages_told(home / "keys", log_name=settings.log_origin))
         metrics = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port, workers=counted)
         stack.callback(metrics.close)
         on_ready(

@@ -11,6 +11,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -50,8 +52,8 @@ async def work(home: Path, orders: Orders, listening: socket.socket, connection:
         keyring = Keyring.open(home / "keys", log_name=settings.log_origin, log_vkeys=orders.log_vkeys)
         ledger = await RemoteLedger.join(
             connection,
-            seal=lambda opened_bytes: keyring.sealer.seal("ledger", opened_bytes),
-            unseal=lambda sealed: keyring.sealer.unseal("ledger", sealed),
+            seal=partial(keyring.sealer.seal, "ledger"),
+            unseal=partial(keyring.sealer.unseal, "ledger"),
             on_lost=_end_process,
         )
         stack.push_async_callback(ledger.close)
@@ -62,13 +64,14 @@ async def work(home: Path, orders: Orders, listening: socket.socket, connection:
         engine = engine_of(home, settings)
         stack.push_async_callback(engine.close)
         following = Following(await ledger.registry(), engine)
+        following.current.keep_keys(keyring)
         ledger.follow(on_changes=following.changed, in_force=following.in_force)
         await following.renew()
         parts = Parts(
             settings=settings,
             clock=SystemClock(),
             keyring=keyring,
-            issuers=trusted_issuers(home / "keys", own=settings.origin),
+            issuers=trusted_issuers(home, own=settings.origin),
             ledger=ledger,
             published=ledger.published,
             tiles=tiles,
@@ -80,14 +83,18 @@ async def work(home: Path, orders: Orders, listening: socket.socket, connection:
         )
         await stack.enter_async_context(answering(parts, listening))
         os.write(sys.stdout.fileno(), SERVES)
-        renewing = asyncio.create_task(_keep_renewing(following))
+        renewing = asyncio.create_task(keep_renewing(following, on_broken=_end_without_rules))
         stack.callback(renewing.cancel)
         await told_to_stop(signal.SIGTERM)
 
 
-async def _keep_renewing(following: Following) -> None:
-    while True:
-        await following.renew()
+async def keep_renewing(following: Following, *, on_broken: Callable[[str], None]) -> None:
+    """Serve what comes into force until cancelled; ``on_broken`` ends the process, should that fail."""
+    try:
+        while True:
+            await following.renew()
+    except Exception as error:  # noqa: BLE001 -- whatever it is, the rules here are old from now on
+        on_broken(type(error).__name__)
 
 
 def _told_by_the_ledger(_changes: tuple[Change, ...]) -> None:
@@ -96,6 +103,11 @@ def _told_by_the_ledger(_changes: tuple[Change, ...]) -> None:
 
 def _end_process() -> None:
     telemetry.log("worker_lost_ledger")
+    os._exit(EXIT_FATAL)
+
+
+def _end_without_rules(cause: str) -> None:
+    telemetry.log("worker_rules_not_renewed", cause=cause)
     os._exit(EXIT_FATAL)
 
 

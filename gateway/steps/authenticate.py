@@ -16,6 +16,7 @@ from gateway.identity.token import SeenTokens
 from gateway.identity.trusted import TrustedIssuer
 from gateway.jose import PublicKey
 from gateway.ledger.volatile import Volatile
+from gateway.registry.records import Freezable
 from gateway.registry.registry import Registry, standing
 from gateway.terms.caller import Caller
 from gateway.terms.query import Query
@@ -57,8 +58,11 @@ class Authenticate:
         ours = claims.issuer == self.issuer
         if not self.volatile.use_once(proof.single_use_id, proof.expires_at_ms, now_ms=unix_ms(now)):
             raise ProofRefused(cause="proof used before")
+        registry = self.registry()
+        if registry.is_frozen(Freezable.KEY, claims.key):
+            raise NotAuthenticated(cause="key-frozen")
         place = standing(
-            self.registry(),
+            registry,
             claims.client,
             claims.purpose,
             claims.client_key,

@@ -59,7 +59,7 @@ def private_of(query: Query, seen: Seen) -> Mapping[str, bytes]:
 
 
 def _told(error: Exception | None) -> BaseException | None:
-    """Return what to name as the cause: of what was stopped in flight, why (the outside sees no difference)."""
+    """Return what to name as the cause; of what was stopped in flight, why, which the outside is not told."""
     inner = error.__cause__ if isinstance(error, ChargedFailure) else None
     return inner if isinstance(inner, NotAuthenticated | Frozen) else error
 

@@ -5,10 +5,8 @@ its form is refused here, before it costs anything; and a dry run ends here.
 """
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
 
 import orjson
 
@@ -21,33 +19,11 @@ from gateway.planning.rows import plan_rows
 from gateway.planning.statistic import plan_statistic
 from gateway.terms.caller import Caller
 from gateway.terms.permit import Permit
-from gateway.terms.plan import Plan, ProxyPlan
+from gateway.terms.plan import Plan
 from gateway.terms.query import Action, Query
 from gateway.terms.reply import Reply
 
 CURSOR = "cursor"
-PLANS_MAX: Final = 1024
-
-
-class SeenPlans:
-    """Plans of proxied paths that were made before: pages of one path differ in their cursor only.
-
-    A plan is a function of the question and the permit, so it is the same while they are. Owner of the
-    state: the event loop that plans. At most ``PLANS_MAX``, oldest out first.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str, str], tuple[Permit, ProxyPlan]] = {}
-
-    def plan(self, name: tuple[str, str, str], permit: Permit, make: Callable[[], ProxyPlan]) -> ProxyPlan:
-        """Return the plan of that name under this very permit."""
-        seen = self._seen.pop(name, None)
-        if seen is None or seen[0] is not permit:
-            seen = (permit, make())
-        self._seen[name] = seen
-        if len(self._seen) > PLANS_MAX:
-            del self._seen[next(iter(self._seen))]
-        return seen[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +31,7 @@ class MakePlan:
     """Query, caller and permit in, plan out; raises of the ``Malformed`` family."""
 
     keyring: Keyring
-
     pool: Executor
-    seen: SeenPlans = field(default_factory=SeenPlans, repr=False)
 
     async def __call__(self, query: Query, caller: Caller, permit: Permit) -> Plan:
         """Plan SQL in the pool: it takes milliseconds to read, which other callers must not wait for."""
@@ -79,11 +53,7 @@ class MakePlan:
                 return plan_rows(_json(query), permit, order_key=order_key, unseal=unseal)
             case Action.PROXY:
                 path = query.upstream_path or "/"
-                return self.seen.plan(
-                    (caller.org, path, query.query_string),
-                    permit,
-                    lambda: plan_proxy(path, query.query_string, permit, order_key=order_key, unseal=unseal),
-                )
+                return plan_proxy(path, query.query_string, permit, order_key=order_key, unseal=unseal)
 
 
 def _json(query: Query) -> bytes:

@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from gateway.terms.identifiers import ColumnName, DatasetId, LineageId, OrgId
 from gateway.terms.predicate import Literal
+
+INTEGER_MIN: Final = -(2**63)
+INTEGER_MAX: Final = 2**63 - 1
+"""Of an integer column's values."""
 
 
 class ColumnType(StrEnum):

@@ -14,6 +14,9 @@ from gateway.terms.loss import Debit
 
 Fact = str | int | bool | tuple[str, ...] | Mapping[str, int]
 """A value that canonical JSON writes in one way only; strings are printable ASCII, at most 200."""
+LOG_CLOSED = "log_closed"
+LOG_OPENED = "log_opened"
+"""Events of the marks with which a log ends and the next begins."""
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
@@ -62,7 +65,7 @@ class Change:
     """One record of the registry to put in the same transaction as the entry that tells of it."""
 
     kind: str
-    """organisation | agreement | client | operator | activation."""
+    """organisation | agreement | client | operator | activation | freeze and more: ``registry.records``."""
     id: str
     document: bytes = field(repr=False)
     """Canonical JSON of the record; lies in the store, not in the entry."""

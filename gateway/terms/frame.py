@@ -17,8 +17,8 @@ class UnprotectedRows:
     """Raw rows. Shape: columns of one length, typed as declared, in the plan's order."""
 
     columns: Columns = field(repr=False)
-    last_order_key: str | None
-    """Where the next page goes on (lower-case hex, always as long) if more rows follow, else None."""
+    ended_at: str | None
+    """Where this page ended (lower-case hex, always as long) if more rows follow, else None."""
     upstream_cursor: str | None = field(default=None, repr=False)
     """Where an upstream says its next page starts; it may be made of raw values."""
 

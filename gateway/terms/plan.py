@@ -23,7 +23,7 @@ class RowsPlan:
     after: str | None
     """Where the page before ended, as the engine said it (lower-case hex); None for the first page."""
     order_key: bytes = field(repr=False)
-    """32 bytes, this recipient's: rows come in the order that ``gateway/order.py`` makes of it."""
+    """32 bytes, this recipient's and this dataset's; ``gateway/order.py`` makes the order of rows of it."""
     digest: str
     """SHA-256 (hex) of dataset revision, columns and predicate: what a cursor belongs to."""
 
@@ -50,7 +50,7 @@ class ProxyPlan:
     ordered_by: str | None
     """The upstream's name of the kept column that the firm ordered by: rows keep its order but for ties."""
     order_key: bytes = field(repr=False)
-    """32 bytes, this recipient's: rows of one reply (or ties of it) are ordered by a hash under it."""
+    """32 bytes, this recipient's and this dataset's; ``gateway/order.py`` makes the order of rows of it."""
     digest: str
     """SHA-256 (hex) of everything above but cursor and order key: what a cursor belongs to."""
 

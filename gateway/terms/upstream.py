@@ -5,8 +5,12 @@ upstream see raw values, and each would be an oracle (DESIGN.md section 9).
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.terms.identifiers import ColumnName
+
+CURSOR_BYTES_MAX: Final = 512
+"""Of an upstream's cursor. All are padded to this when sealed, for their length would tell of values."""
 
 
 @dataclass(frozen=True, slots=True)

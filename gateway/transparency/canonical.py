@@ -27,11 +27,6 @@ def canonical(document: object) -> bytes:
 
     """
     check(document)
-    return encoded(document)
-
-
-def encoded(document: object) -> bytes:
-    """Return the bytes of a document whose parts have been checked before."""
     try:
         return _ENCODER.encode(document).encode("utf-8")
     except UnicodeEncodeError as error:

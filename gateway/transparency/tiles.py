@@ -17,7 +17,6 @@ from gateway.transparency.tree import (
     HASH_BYTES,
     SIZE_MAX,
     Node,
-    inclusion_path,
     node_hash,
     right_edge,
 )
@@ -124,12 +123,6 @@ class Tiles:
     def root(self) -> bytes:
         """Return the root of the tree as it is."""
         return self.edge()[-1] if self._size else EMPTY_ROOT
-
-    def inclusion(self, index: int, size: int, edge: tuple[bytes, ...] | None = None) -> list[bytes]:
-        """Return the inclusion path of a leaf in this tree as it was at ``size``."""
-        if size > self._size:
-            raise ValueError("the tree is not that large yet")
-        return inclusion_path(index, size, self.node, edge)
 
     def _tile(self, level: int, number: int) -> _Tile:
         if level < len(self._open) and number == self._size >> (HEIGHT * (level + 1)):

@@ -7,7 +7,7 @@ business (``tiles.py`` keeps them as C2SP tiles).
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 HASH_BYTES: Final = 32
@@ -30,23 +30,6 @@ def leaf_hash(entry: bytes) -> bytes:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of a node over its two children."""
     return hashlib.sha256(b"\x01" + left + right).digest()
-
-
-def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
-    """Return the root of a tree given whole; memory grows with the logarithm of its size."""
-    peaks: list[tuple[int, bytes]] = []
-    for leaf in leaf_hashes:
-        height, merged = 0, leaf
-        while peaks and peaks[-1][0] == height:
-            merged = node_hash(peaks.pop()[1], merged)
-            height += 1
-        peaks.append((height, merged))
-    if not peaks:
-        return EMPTY_ROOT
-    root = peaks.pop()[1]
-    while peaks:
-        root = node_hash(peaks.pop()[1], root)
-    return root
 
 
 def right_edge(size: int, node: Node) -> tuple[bytes, ...]:

@@ -14,6 +14,7 @@ from gateway.web.routes import OPEN
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+SCRIPT = "text/javascript; charset=utf-8"
 NEVER_CHANGES = "public, max-age=31536000, immutable"
 
 
@@ -72,9 +73,11 @@ class Open:
 def open_endpoints(
     *,
     documents: Mapping[str, object],
+    key_set: Callable[[], object],
     checkpoint: Callable[[], Awaitable[bytes]],
     ready: Callable[[], Awaitable[None]],
     tile: Callable[[TilePlace], Awaitable[bytes | None]],
+    script: bytes,
 ) -> Open:
     """Return the endpoints; ``documents`` are the ones that never change while the process runs."""
 
@@ -94,10 +97,18 @@ def open_endpoints(
         except GatewayError:
             return Answer(503, TEXT, b"the ledger does not answer\n")
 
+    async def keys() -> Answer:
+        return Answer(200, JSON, _written(key_set()))
+
+    async def passkey_script() -> Answer:
+        return Answer(200, SCRIPT, script)
+
     endpoints: dict[str, Endpoint] = {
         "/livez": livez,
         "/readyz": readyz,
         "/checkpoint": head,
+        "/oauth/jwks": keys,
+        "/passkey.js": passkey_script,
     }
     endpoints |= {path: _fixed(document) for path, document in documents.items()}
     assert endpoints.keys() == OPEN.keys(), "the open list and the endpoints are the same"  # noqa: S101
@@ -105,9 +116,13 @@ def open_endpoints(
 
 
 def _fixed(document: object) -> Endpoint:
-    body = json.dumps(document, ensure_ascii=False, sort_keys=True).encode()
+    body = _written(document)
 
     async def fixed() -> Answer:
         return Answer(200, JSON, body)
 
     return fixed
+
+
+def _written(document: object) -> bytes:
+    return json.dumps(document, ensure_ascii=False, sort_keys=True).encode()

@@ -45,6 +45,7 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "revoke": ("application/x-www-form-urlencoded", _FORM),
     "introspect": ("application/x-www-form-urlencoded", _FORM),
     "activate": ("application/x-www-form-urlencoded", _FORM),
+    "account": ("application/x-www-form-urlencoded", _FORM),
 }
 SUMMARIES = {
     "datasets": "What there is, and what this client may do with it",
@@ -61,6 +62,8 @@ SUMMARIES = {
     "introspect": "RFC 7662: whether a token of one's own still counts, and what it says",
     "activate_page": "The page where a person activates a client",
     "activate": "Sign in and decide on that page",
+    "account_page": "The page where a person looks after passkeys and recovery codes",
+    "account": "Sign in and change them on that page",
 }
 
 

@@ -29,6 +29,7 @@ class Service(StrEnum):
     REVOKE = "revoke"
     INTROSPECT = "introspect"
     ACTIVATE = "activate"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ OPEN: Final[Mapping[str, str]] = {
     "/.well-known/oauth-protected-resource": "RFC 9728 metadata, with the log's verifier key",
     "/oauth/jwks": "the issuer's public keys",
     "/checkpoint": "the log's signed head (c2sp.org/tlog-checkpoint)",
+    "/passkey.js": "the one script of the pages that people use",
 }
 
 TILES: Final = "/tile/{level}/{number}"
@@ -88,6 +90,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     _route("introspect", "POST", r"/oauth/introspect", service=Service.INTROSPECT, body_bytes_max=16 * KIB),
     _route("activate_page", "GET", r"/activate", service=Service.ACTIVATE),
     _route("activate", "POST", r"/activate", service=Service.ACTIVATE, body_bytes_max=16 * KIB),
+    _route("account_page", "GET", r"/account", service=Service.ACCOUNT),
+    _route("account", "POST", r"/account", service=Service.ACCOUNT, body_bytes_max=16 * KIB),
 )
 
 PLAN_OF_RECORDS: Final = "of=records"

@@ -87,7 +87,10 @@ async def _filled(folder: Path, entries: int) -> tuple[str, Path]:
         head_file=folder / "head",
         seal=lambda data: keyring.sealer.seal("ledger", data),
         unseal=lambda sealed: keyring.sealer.unseal("ledger", sealed),
+        wrap=lambda data: keyring.sealer.seal("ledger", data),
+        unwrap=lambda sealed: keyring.sealer.unseal("ledger", sealed),
     )
+    ledger.start()
     try:
         numbers = iter(range(entries // 4))
         await asyncio.gather(*(_ask(ledger, numbers) for _ in range(AT_ONCE)))

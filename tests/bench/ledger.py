@@ -135,7 +135,10 @@ async def _rates(plan: Plan, folder: Path) -> list[tuple[float, ...]]:
         head_file=folder / "head",
         seal=lambda data: keyring.sealer.seal("ledger", data),
         unseal=lambda sealed: keyring.sealer.unseal("ledger", sealed),
+        wrap=lambda data: keyring.sealer.seal("ledger", data),
+        unwrap=lambda sealed: keyring.sealer.unseal("ledger", sealed),
     )
+    ledger.start()
     try:
         with contextlib.closing(_Floor(folder / "floor.sqlite")) as floor:
             return [

@@ -27,7 +27,7 @@ def run(plan: Plan) -> list[Measure]:
     rows = plan.size(ROWS)
     table, key = people(rows), PseudonymKey(bytes(range(32)))
     columns = {ColumnName(name): table.column(name).to_pylist() for name in table.column_names}
-    frame = UnprotectedRows(columns=columns, last_order_key=None)
+    frame = UnprotectedRows(columns=columns, ended_at=None)
     pairs = in_turns(
         plan.rounds(ROUNDS),
         lambda: rows / seconds_of(lambda: protect_rows(frame, COLUMNS, pseudonyms=key, recipient="bank-a")),

@@ -11,7 +11,7 @@ from real_data import PUMS_RULES
 
 from gateway.cli.root import COMMANDS, gateway
 from gateway.client import ClientKey
-from gateway.errors import GatewayError
+from gateway.errors import ActRefused, GatewayError
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,10 +32,13 @@ def test_every_command_has_help(name: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        ("demo",), ("init",), ("serve",), ("policy", "check"), ("policy", "test"), ("org", "add"), ("agreement", "add"),
-        ("client", "add"), ("operator", "add"), ("receipt", "verify"), ("audit", "verify"),
+        ("demo",), ("init",), ("serve",), ("policy", "check"), ("policy", "test"), ("org", "add"),
+        ("agreement", "add"),
+        ("client", "add"), ("operator", "add"), ("org", "list"), ("agreement", "show"), ("client", "suspend"),
+        ("operator", "resume"), ("client", "end"), ("client", "key", "add"), ("client", "key", "remove"),
+        ("freeze",), ("unfreeze",), ("keys", "revoke"), ("receipt", "verify"), ("audit", "verify"),
         ("audit", "bundle"), ("audit", "erase"), ("receipt", "redact"),
-        ("receipt", "compare"), ("keys", "list"), ("keys", "rotate"), ("keys", "retire"),
+        ("receipt", "compare"), ("keys", "list"), ("keys", "rotate"), ("keys", "retire"), ("log", "close"),
     ],
 )  # fmt: skip
 def test_every_command_that_does_something_shows_an_example(path: tuple[str, ...]) -> None:
@@ -127,7 +130,8 @@ def test_the_chain_is_registered_link_by_link(tmp_path: Path) -> None:
         str(key),
     )
 
-    assert invoked(*at_home, *client)[0] == 2
+    with pytest.raises(ActRefused, match="there is no `AGR-2026-001`"):
+        invoked(*at_home, *client)
     assert invoked(*at_home, "org", "add", "bank-a", "--vi", "A", "--en", "A", "--class", "bank")[0] == 0
     agreement = ("agreement", "add", "AGR-2026-001", "--org", "bank-a", "--purpose", "research", *dates)
     assert invoked(*at_home, *agreement) == (0, "registered agreement AGR-2026-001\n")
@@ -136,7 +140,69 @@ def test_the_chain_is_registered_link_by_link(tmp_path: Path) -> None:
     code, output = invoked(*at_home, *operator)
     assert code == 0
     assert output.splitlines()[1].startswith("otpauth://totp/data%20sharing%20gateway:op-1?secret=")
-    again, said = invoked(*at_home, "org", "add", "bank-a", "--vi", "B", "--en", "B", "--class", "shop")
-    assert (again, "records are never overwritten" in said) == (2, True)
+    with pytest.raises(ActRefused, match="records are never overwritten"):
+        invoked(*at_home, "org", "add", "bank-a", "--vi", "B", "--en", "B", "--class", "shop")
     with pytest.raises(GatewayError, match="an organisation's id must match"):
         invoked(*at_home, "org", "add", "Bank A", "--vi", "A", "--en", "A", "--class", "bank")
+
+
+@pytest.fixture
+def registered(tmp_path: Path) -> tuple[str, ...]:
+    """Return the options of a home with one organisation."""
+    from gateway import wiring  # noqa: PLC0415  the server side of this test only
+    from gateway.settings import Settings  # noqa: PLC0415
+
+    home = tmp_path / "home"
+    wiring.create_home(home, Settings(origin="http://127.0.0.1:8080", log_origin="gateway.test/log"))
+    at_home = ("--home", str(home))
+    invoked(*at_home, "org", "add", "bank-a", "--vi", "Ngân hàng A", "--en", "Bank A", "--class", "bank")
+    return at_home
+
+
+def test_a_record_is_listed_shown_changed_and_frozen(registered: tuple[str, ...]) -> None:
+    row = {
+        "id": "bank-a",
+        "state": "suspended",
+        "name": {"en": "Bank A", "vi": "Ngân hàng A"},
+        "org_class": "bank",
+        "country": "VN",
+        "frozen": True,
+    }
+
+    assert invoked(*registered, "org", "suspend", "bank-a", "--reason", "audit") == (0, "suspended bank-a\n")
+    code, output = invoked(*registered, "freeze", "organisation", "bank-a", "--json")
+    assert (code, json.loads(output)["record"]["id"]) == (0, "organisation.bank-a")
+    assert json.loads(invoked(*registered, "org", "show", "bank-a", "--json")[1]) == row
+    assert json.loads(invoked(*registered, "org", "list", "--json")[1]) == row
+    assert invoked(*registered, "org", "list")[1].splitlines() == [
+        "id      state      frozen  org_class  country  name",
+        "bank-a  suspended  yes     bank       VN       Bank A / Ngân hàng A",
+    ]
+    assert "organisation.bank-a  active" in invoked(*registered, "freeze", "--list")[1]
+    assert invoked(*registered, "freeze")[0] == 2
+    assert invoked(*registered, "freeze", "planet", "earth")[0] == 2
+
+
+def test_keys_are_listed_with_days_left_and_a_dry_run_changes_nothing(registered: tuple[str, ...]) -> None:
+    def listed() -> list[dict[str, object]]:
+        _, output = invoked(*registered, "keys", "list", "--json")
+        return [json.loads(line) for line in output.splitlines()]
+
+    before = listed()
+    assert [(row["kind"], row["state"]) for row in before] == [
+        ("log", "signs"),
+        ("tokens", "active"),
+        ("sealing", "active"),
+    ]
+    assert [row["days_left"] for row in before] == [364, 89, 364]
+    for kind in ("tokens", "sealing", "log"):
+        code, output = invoked(*registered, "keys", "rotate", "--kind", kind, "--dry-run")
+        assert (code, output.startswith("would give")) == (0, True)
+    assert listed() == before
+    code, output = invoked(*registered, "keys", "rotate", "--kind", "tokens")
+    assert (code, output.startswith("made a key: ")) == (0, True)
+    assert [(row["kind"], row["state"]) for row in listed()][1:3] == [
+        ("tokens", "announced"),
+        ("tokens", "active"),
+    ]
+    assert invoked(*registered, "keys", "rotate", "--kind", "tokens", "--receipt", "x")[0] == 2

@@ -67,7 +67,7 @@ class SmallGateway:
                 origin=self.origin,
                 issuer=self.origin,
                 audience=self.origin,
-                keys=self.signer.public_keys,
+                keys={self.signer.kid: self.signer.public_key},
                 nonce_secret=self.nonce_secret,
                 now=datetime.now(UTC),
             )

@@ -49,7 +49,10 @@ async def headers(keyring: Keyring) -> dict[str, str]:
         clock=NoonClock(),
         seal=lambda data: keyring.sealer.seal("opening", data),
         unseal=lambda data: keyring.sealer.unseal("opening", data),
+        wrap=lambda data: keyring.sealer.seal("opening", data),
+        unwrap=lambda data: keyring.sealer.unseal("opening", data),
     )
+    ledger.start()
     receipt = await ledger.release(
         ReleaseRequest(
             request_id=RequestId("5d1f0a52-8f0e-4a1e-9d6b-3d5c1f5f4b11"),

@@ -33,7 +33,7 @@ def rows_of(columns: Columns) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-FORMULA_STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+FORMULA_STARTS = "=+-@\t\r\n\x00\ufeff\uff1d\uff0b\uff0d\uff20"
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 wild_texts = texts | st.text(FORMULA_STARTS + "'\",; a", max_size=6)
@@ -132,7 +132,7 @@ def plain(value: object) -> str:
         case date():
             return value.isoformat()
         case Decimal():
-            return f"{value}"
+            return f"{value:f}"
         case _:
             return str(value)
 
@@ -197,6 +197,23 @@ def test_many_rows_are_written_like_few(form: Format) -> None:
 def test_a_type_that_masking_never_returns_is_not_written(form: Format, column: list[object]) -> None:
     with pytest.raises(AssertionError, match="no format writes"):
         write_rows({"a": column}, form, {})
+
+
+@pytest.mark.parametrize("form", Format)
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "sNaN"])
+def test_a_decimal_that_is_no_number_is_not_written(form: Format, number: str) -> None:
+    with pytest.raises(TypeError):
+        write_rows({"a": [Decimal(1), None, Decimal(number)]}, form, {})
+
+
+@pytest.mark.parametrize("form", Format)
+def test_a_decimal_keeps_its_digits_and_has_no_exponent(form: Format) -> None:
+    spelled = ["0.00000000", "0.00000010", "-0.00000001", "5.00000000", "1" * 18 + ".00000000"]
+    _, body = write_rows({"a": [*map(Decimal, spelled), None], "b": [Decimal("1E+3")] * 6}, form, {})
+
+    assert all(number in body.decode() for number in spelled)
+    assert body.count(b"1000") == 6
+    assert b"E" not in body
 
 
 def test_an_envelope_cannot_smuggle_rows() -> None:

@@ -142,6 +142,32 @@ async def test_a_file_that_changes_while_it_is_served_is_answered_anew_or_not_at
     assert SECRET not in (house.home / "serve.err").read_text(encoding="utf-8")
 
 
+async def test_a_cursor_of_data_that_changed_is_refused_by_name_and_pulling_again_is_whole(
+    tmp_path: Path,
+) -> None:
+    source = "{path: people.csv, format: csv, lineage: people}"
+    rules = {"people": HEAD.format(name="people", source=source, may="extract")}
+
+    def put(ages: range) -> None:
+        lines = [f"{SECRET}{age},{age}\n" for age in ages]
+        (tmp_path / "people.csv").write_text("id,age\n" + "".join(lines), encoding="utf-8")
+
+    put(range(20))
+    house, firm = await asyncio.to_thread(a_house, tmp_path, rules)
+    with house.serving():
+        async with house.session(firm) as session:
+            first = await session.records("people", limit=10)
+            put(range(1, 20))
+            with pytest.raises(GatewayProblem) as changed:
+                await session.records("people", limit=10, cursor=first.next_cursor)
+            pages = [page async for page in session.all_records("people", limit=10)]
+
+    assert (changed.value.status, changed.value.type) == (409, "urn:problem:gateway:data-changed")
+    assert changed.value.receipt is not None
+    assert changed.value.receipt.verify(house.vkey).entry["kind"] == "deny"  # type: ignore[index,call-overload]
+    assert sorted(row["age"] for page in pages for row in page.document["rows"]) == list(range(1, 20))
+
+
 async def asked(session: Gateway) -> list[int] | str:
     """Return the ages that came, or the problem that did."""
     try:

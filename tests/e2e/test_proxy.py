@@ -211,6 +211,11 @@ async def test_rows_of_the_upstreams_own_path_come_back_masked_and_nothing_else_
     assert entry["facts"]["action"] == "proxy"  # type: ignore[index,call-overload]
 
 
+def rows_counted(answer: Answer) -> Counter[tuple[object, ...]]:
+    """The rows of a reply, in whatever order."""
+    return Counter(tuple(row.values()) for row in answer.document["rows"])
+
+
 async def test_p8_two_firms_get_other_pseudonyms_in_another_order(gate: Gate) -> None:
     """Promise P8, for one page: an upstream's order is nobody's."""
     table = gate.table
@@ -218,7 +223,7 @@ async def test_p8_two_firms_get_other_pseudonyms_in_another_order(gate: Gate) ->
         first = await one.proxy(DATASET, "db/people.json")
         again = await one.proxy(DATASET, "db/people.json")
         other = await two.proxy(DATASET, "db/people.json")
-    assert first.document["rows"] == again.document["rows"]
+    assert rows_counted(first) == rows_counted(again)  # each reply has its own time in it, so its own order
 
     def tokens(answer: Answer) -> set[str]:
         return {row[table.token] for row in answer.document["rows"]} - {None}
@@ -449,7 +454,7 @@ async def test_validators_ranges_and_the_like_neither_leave_nor_count(gate: Gate
         head = await session._signed("HEAD", target, "_size=10", b"", {})
         get = await session._signed("GET", target, "_size=10", b"", {})
 
-    assert (conditional.status, conditional.document["rows"]) == (200, plain.document["rows"])
+    assert (conditional.status, rows_counted(conditional)) == (200, rows_counted(plain))
     assert not {"etag", "last-modified", "link", "age", "x-databases", "referrer", "set-cookie"} & {
         name.lower() for name in get.headers
     }

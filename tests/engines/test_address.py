@@ -7,6 +7,13 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.engines.address import NamedHost, is_allowed
 
+NOWHERE = (
+    *("64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a01:203"),
+    *("2002:7f00:1::", "2002:a9fe:a9fe::", "2002:5db8:d70e::", "2001::1"),
+    *("::127.0.0.1", "::10.1.2.3", "::ffff:0:10.1.2.3", "::", "100::1", "fec0::1", "fe80::1", "ff02::1"),
+    *("fd00:ec2::254", "fd20:ce::254", "168.63.129.16", "192.0.0.192", "100.100.100.200"),
+    *("0.1.2.3", "192.0.0.8", "192.0.2.1", "198.18.0.1", "100.64.0.1", "240.0.0.1", "255.255.255.255"),
+)
 PUBLIC, PRIVATE, LOOPBACK, METADATA = "93.184.215.14", "10.1.2.3", "127.0.0.1", "169.254.169.254"
 
 
@@ -25,6 +32,10 @@ PUBLIC, PRIVATE, LOOPBACK, METADATA = "93.184.215.14", "10.1.2.3", "127.0.0.1", 
         ("api.example", "fe80::1%eth0", False, False),
         ("api.example", "224.0.0.1", False, False),
         ("api.example", "0.0.0.0", False, False),  # noqa: S104  an address to refuse
+        *(("api.example", address, False, False) for address in NOWHERE),
+        ("api.example", "64:ff9b::5db8:d70e", True, True),  # the public one, behind a translator
+        ("api.example", "64:ff9b::a01:203", False, True),
+        ("api.example", "2606:4700::1", True, True),
         ("localhost", LOOPBACK, True, True),
         ("localhost", "::1", True, True),
         ("localhost", PRIVATE, False, False),

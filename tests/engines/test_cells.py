@@ -1,5 +1,7 @@
 """A value of an upstream is of its column's type, or null: nothing passes for not fitting."""
 
+import re
+import time
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -17,9 +19,10 @@ from gateway.engines.cells import (
     typed_columns,
     values_of,
 )
-from gateway.engines.document import Number, at, read, rows_at, strictly_read
+from gateway.engines.document import CONTAINERS_MAX, Number, at, read, rows_at, strictly_read
+from gateway.engines.typed import INTEGER_TEXT, integer_of
 from gateway.errors import EngineFailed
-from gateway.terms.dataset import Column, ColumnType, Personal
+from gateway.terms.dataset import INTEGER_MAX, INTEGER_MIN, Column, ColumnType, Personal
 from gateway.terms.identifiers import ColumnName
 
 
@@ -123,6 +126,36 @@ def test_a_column_is_typed_as_its_cells_are(kinds: list[str], kind: ColumnType, 
     assert [(type(value), value) for value in typed] == [(type(value), value) for value in expected]
 
 
+INTEGER_LIKE = st.text("+-.0 1\uff19x", max_size=30) | st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "+", "-", "+-"]),
+    st.text("0", max_size=30),
+    st.integers(0, 2 * 10**19) | st.integers(INTEGER_MAX - 1, INTEGER_MAX + 2),
+    st.sampled_from(["", ".", ".0", ".000", ".5", ".0.0", "e3", "\n"]),
+)
+
+
+@settings(max_examples=1000)
+@given(INTEGER_LIKE)
+def test_an_integer_is_what_the_grammar_says(text: str) -> None:
+    number = int(Decimal(text)) if re.fullmatch(INTEGER_TEXT, text) else None
+    expected = number if number is not None and INTEGER_MIN <= number <= INTEGER_MAX else None
+
+    assert integer_of(text) == expected
+
+
+@pytest.mark.parametrize("kind", ColumnType)
+@pytest.mark.parametrize(
+    "cell", ["0" * 1_000_000 + "x", "-" + "9" * 1_000_000, "1." + "0" * 1_000_000 + "x", " " * 1_000_000]
+)
+def test_a_cell_of_a_megabyte_is_typed_at_once(cell: str, kind: ColumnType) -> None:
+    """A regular expression that goes back holds the interpreter meanwhile."""
+    began = time.process_time()
+    typed_column([cell], a_column(kind))
+
+    assert time.process_time() - began < 0.1
+
+
 @pytest.mark.parametrize("text", ["-0.001", "-0", "-0.00", "-0e5"])
 def test_nothing_is_less_than_nothing(text: str) -> None:
     assert str(value_of(text, ColumnType.DECIMAL, 2)) == "0.00"
@@ -177,6 +210,28 @@ def test_reading_quickly_is_reading_strictly(body: bytes) -> None:
 )
 def test_a_name_that_comes_twice_is_found_wherever_it_stands(text: str) -> None:
     assert outcome(read, text.encode()) == "refused"
+
+
+NESTED = [b'{"a":' * 600 + b"1" + b"}" * 600, b'[{"a":' * 300 + b"1" + b"}]" * 300, b"[" * 600 + b"]" * 600]
+
+
+@pytest.mark.parametrize("body", [*NESTED, b'{"rows":[],"x":' + NESTED[0] + b"}", b'{"a":' * 100_000])
+def test_however_deep_a_reply_is_it_is_read_or_refused(body: bytes) -> None:
+    assert outcome(read, body) == outcome(strictly_read, body)
+
+
+@pytest.mark.parametrize("part", [b"{}", b"[]", b'{"a":[]}', b'"{["'])
+def test_a_reply_of_too_many_parts_is_refused_before_they_are_made(
+    part: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight megabytes of empty objects are half a gigabyte of memory."""
+    inside = part.count(b"{") + part.count(b"[")
+    most = (CONTAINERS_MAX - 1) // inside
+    assert len(rows_at([{}] * 10_000, "", rows_max=10_000)) * 20 <= CONTAINERS_MAX
+    assert read(b"[" + b",".join([part] * most) + b"]")
+    monkeypatch.setattr("gateway.engines.document._DECODER", None)
+    with pytest.raises(EngineFailed, match="too many parts"):
+        read(b"[" + b",".join([part] * (most + 1)) + b"]")
 
 
 @pytest.mark.parametrize("text", ['[{"a":1.50,"b":null}]', '{"rows":[{"a":"12:30"}],"next":null}', "[]"])

@@ -105,6 +105,20 @@ async def test_what_is_no_page_of_rows_is_one_sentence(answer: bytes, rows: str 
     assert "001085012345" not in failed.value.detail
 
 
+async def test_no_name_of_the_reply_moves_the_terminal() -> None:
+    rows = {"\x1b]0;owned\x07\x9b2J\u202e": [{}], "số": [{}]}
+    with pytest.raises(EngineFailed) as several:
+        await looked(an_answer(body_of(rows)))
+    with pytest.raises(EngineFailed) as lists:
+        await looked(an_answer(body_of({"\x1bc": [[1]]})))
+    with pytest.raises(EngineFailed) as nothing:
+        await looked(an_answer(body_of({})), rows="/\x1bc")
+
+    said = [failed.value.detail for failed in (several, lists, nothing)]
+    assert all(sentence.isprintable() for sentence in said)
+    assert r"`/\u001b]0;owned\u0007\u009b2J\u202e`, `/số`" in said[0]
+
+
 async def test_one_array_of_several_can_be_chosen() -> None:
     assert (await looked(an_answer(body_of(TWO)), "/facets")).facts.columns[0].name == "name"
 

@@ -156,6 +156,53 @@ async def test_rows_are_in_the_recipients_own_order_and_ties_of_an_asked_order_t
     assert by_age != many
 
 
+async def test_a_reply_of_other_bytes_has_another_order() -> None:
+    """Promise P8: else a list that shifts by one row shows which row stands beside which."""
+    many = [{"id": f"p{n}", "age": n} for n in range(100)]
+    async with placed() as (upstream, engine):
+        plan = a_plan(upstream.url)
+        orders = []
+        for rows in (many, many[1:]):
+            upstream.answers(an_answer(body_of(rows)))
+            orders.append((await asked(engine, plan)).columns[ColumnName("age")])
+
+    before = [n for n in orders[0] if n != 99]
+    assert sorted(orders[1], key=str) == sorted(range(1, 100), key=str)
+    pairs = zip(before, orders[1], strict=True)
+    assert sum(isinstance(mine, int) and mine + 1 == theirs for mine, theirs in pairs) <= 10  # of 1
+
+
+async def test_in_an_order_that_was_asked_for_values_shown_alike_tell_nothing_apart() -> None:
+    """The upstream orders by what it holds; the firm gets whole years, and nulls for what is none."""
+    exact = [{"id": f"p{n:02}", "age": f"{n // 10}.00" if n % 3 else f"none {n}"} for n in range(30)]
+    async with placed() as (upstream, engine):
+        upstream.answers(an_answer(body_of(exact)))
+        plan = a_plan(upstream.url, ordered_by="age")
+        one, other = [await asked(engine, replace(plan, order_key=bytes(31) + bytes([n]))) for n in range(2)]
+
+    ages, ids = (one.columns[ColumnName(name)] for name in ("age", "id"))
+    assert ages == other.columns[ColumnName("age")] == [None] * 10 + [0] * 6 + [1] * 7 + [2] * 7
+    for run in (slice(0, 10), slice(10, 16), slice(16, 23), slice(23, 30)):
+        assert list(ids[run]) != sorted(map(str, ids[run]))
+        assert ids[run] != other.columns[ColumnName("id")][run]
+
+
+async def test_connections_to_a_source_that_is_not_served_any_more_are_closed() -> None:
+    async with placed() as (upstream, engine):
+        upstream.answers(an_answer(body_of()))
+        plan = a_plan(upstream.url)
+        other = replace(plan, dataset=replace(plan.dataset, id=DatasetId("other")))
+        for each in (plan, other):
+            await asked(engine, each)
+        sessions = {name: session for (name, _), session in engine.sessions.items()}
+        await engine.retain({plan.dataset.id})
+
+        assert sessions.keys() == {"d", "other"}
+        assert {name: session.closed for name, session in sessions.items()} == {"d": False, "other": True}
+        assert [name for name, _ in engine.sessions] == ["d"]
+        assert (await asked(engine, other)).count == 3
+
+
 @pytest.mark.parametrize(
     ("given", "cursor"), [("a/b", "a/b"), (100, "100"), (None, None), ("", None), ("x" * 512, "x" * 512)]
 )
@@ -195,6 +242,7 @@ BROKEN: dict[str, tuple[bytes, ...]] = {
     "nothing": (an_answer(b""),),
     "thousands of digits": (an_answer(b'{"rows":[{"age":' + b"9" * 5000 + b"}]}"),),
     "too deep": (an_answer(DEEP),),
+    "too many parts": (an_answer(body_of(more=[[]] * 200_000)),),
     "no rows": (an_answer(b'{"data":[]}'),),
     "rows that are none": (an_answer(b'{"rows":{"id":"p1"}}'),),
     "rows of lists": (an_answer(b'{"rows":[["p1",41]]}'),),

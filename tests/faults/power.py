@@ -4,8 +4,8 @@ The model of the disk: a write or a truncation is durable once its file was sync
 there or not, whole or in single sectors of 512 bytes, in any order. A file is there for good once it was
 synced. A deletion, and the renaming of the head file, may come undone until any file is synced, which
 makes what was done to names before it durable (a journalling file system keeps that order); a deletion
-with which SQLite syncs the folder is durable at once. A file that replaced another is whole: the file
-system writes its data before it renames.
+with which SQLite syncs the folder is durable at once. A file that replaced another is whole: it was synced
+before it was renamed (tests/ledger/test_head_file.py).
 """
 
 import random

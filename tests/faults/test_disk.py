@@ -49,7 +49,7 @@ FAILURES = {
     "no write": Failure(WRITES, apsw.IOError, "either"),
     "no sync": Failure(SYNCS, apsw.IOError, "ends"),
     "synced, but says not": Failure(SYNCS, apsw.IOError, "ends", done_first=True),
-    "read-only": Failure(WRITES | {"truncate", "delete"}, apsw.IOError, "ends", lengths=(FOREVER,)),
+    "read-only": Failure(WRITES | {"truncate", "delete"}, apsw.IOError, "either", lengths=(FOREVER,)),
 }
 
 

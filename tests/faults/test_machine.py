@@ -7,6 +7,7 @@ anew; a restore brings an old copy back under the newest head.
 import asyncio
 import shutil
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,6 +41,11 @@ CAP = 12
 NAMES = st.sampled_from(["c-0", "c-1"])
 KEYS = st.sampled_from(["k-0", "k-1", "k-2", "k-3"])
 PEOPLE = st.sampled_from([f"op-{number}.bank-a" for number in range(1, 5)])
+
+
+def copied(live: Path, folder: Path) -> None:
+    """Copy the folder of a ledger that is open; its head file may be in the middle of being replaced."""
+    shutil.copytree(live, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.new"))
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -163,7 +169,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         survivor = self.folders.enter_context(a_world())
-        shutil.copytree(self.world.folder, survivor.folder, dirs_exist_ok=True)
+        copied(self.world.folder, survivor.folder)
         self.do(self.ledger.close())
         self.world, self.ledger = survivor, survivor.open()
         for request in sorted(self.open, key=self.open.__getitem__):
@@ -172,7 +178,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule()
     def back_up(self) -> None:
         copy = self.folders.enter_context(a_world())
-        shutil.copytree(self.world.folder, copy.folder, dirs_exist_ok=True)
+        copied(self.world.folder, copy.folder)
         self.backups.append((copy, len(self.kinds)))
 
     @precondition(lambda self: any(size < len(self.kinds) for _, size in self.backups))
@@ -182,7 +188,7 @@ class LedgerMachine(RuleBasedStateMachine):
         old, _ = data.draw(st.sampled_from([b for b in self.backups if b[1] < len(self.kinds)]))
         trial = self.folders.enter_context(a_world())
         shutil.copytree(old.folder, trial.folder, dirs_exist_ok=True)
-        trial.head.write_bytes(self.world.head.read_bytes())
+        trial.head.write_bytes(self.do(self.ledger.checkpoint()))
         with pytest.raises(HomeInvalid):
             trial.open()
 

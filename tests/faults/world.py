@@ -73,17 +73,21 @@ class World:
         return bytes(255 - byte for byte in data.removeprefix(self.home))
 
     def open(self, *, vfs: str | None = None, on_fatal: Callable[[], None] = lambda: None) -> SqliteLedger:
-        return SqliteLedger.open(
+        ledger = SqliteLedger.open(
             self.path,
             signer=self.signer,
             origin=ORIGIN,
             clock=self.clock,
             seal=self.seal,
             unseal=self.unseal,
+            wrap=self.seal,
+            unwrap=self.unseal,
             head_file=self.head,
             on_fatal=on_fatal,
             vfs=vfs,
         )
+        ledger.start()
+        return ledger
 
 
 @contextmanager

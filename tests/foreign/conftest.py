@@ -48,6 +48,21 @@ def go_verifier(tmp_path_factory: pytest.TempPathFactory) -> Verifier:
 
 @pytest.fixture(scope="session")
 def npm_verifier() -> Verifier:
+    folder = _npm_folder()
+    shutil.copy(HERE / "driver.cjs", folder / "driver.cjs")
+    return Verifier("npm", (str(TOOLS / "node"), "driver.cjs"), folder, frozenset({"note", "inclusion"}))
+
+
+@pytest.fixture(scope="session")
+def oauth_verifier() -> Verifier:
+    folder = _npm_folder()
+    for name in ("driver_oauth.mjs", "driver_oauth_client.mjs"):
+        shutil.copy(HERE / name, folder / name)
+    return Verifier("oauth", (str(TOOLS / "node"), "driver_oauth.mjs"), folder)
+
+
+def _npm_folder() -> Path:
+    """Return where npm's packages are installed as the lock file says."""
     folder = CACHE / "npm"
     folder.mkdir(parents=True, exist_ok=True)
     lock = (HERE / "package-lock.json").read_bytes()
@@ -58,8 +73,7 @@ def npm_verifier() -> Verifier:
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved=true"]
         _run([str(TOOLS / "npm"), "ci", *options], folder, dict(os.environ))
         done.write_bytes(lock)
-    shutil.copy(HERE / "driver.cjs", folder / "driver.cjs")
-    return Verifier("npm", (str(TOOLS / "node"), "driver.cjs"), folder, frozenset({"note", "inclusion"}))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -8,16 +8,21 @@ as not verified, and fails.
 import base64
 import json
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 import rfc8785
-from foreign_log import ORIGIN, Signer
+from foreign_log import ORIGIN, Signer, told_log
 from foreign_verifier import Verifier
 from log_mutants import mutants_of
+from log_scene import NEXT, OLD, made_home
 from witness_server import WitnessServer
 
+from gateway import wiring
+from gateway.cli.log import close
+from gateway.keyring.keyring import Keyring
 from gateway.transparency.cosignature import with_cosignature
 
 Log = Callable[..., dict[str, Any]]
@@ -74,6 +79,25 @@ def test_while_the_log_changes_its_key_each_accepts_it_with_either(verifier: Ver
 
     assert verdicts[:2] == ["ok", "ok"]
     assert verdicts[2] != "ok"
+
+
+def test_each_accepts_the_log_that_follows_a_closed_one_and_not_under_the_old_name(
+    verifier: Verifier, tmp_path: Path
+) -> None:
+    home = made_home(tmp_path / "home")
+    old = Keyring.open(home / "keys", log_name=OLD).log.vkey
+    close.main(["--origin", NEXT], obj=home, standalone_mode=False)
+
+    async def told() -> dict[str, Any]:
+        async with wiring.opened(home) as opened:
+            return await told_log(opened.ledger, opened.tiles, opened.keyring.log.vkey, 300, start=1)
+
+    log = wiring.run(told())
+    verdicts = verifier.verdicts([log, {**log, "Vkey": old}])
+
+    assert base64.b64decode(log["Entries"][0]).find(b'"log_opened"') > 0
+    assert verdicts[0] == "ok"
+    assert verdicts[1] != "ok"
 
 
 def test_a_cosigned_head_is_the_same_head_to_all_and_go_reads_the_cosignature(

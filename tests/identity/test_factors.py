@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.identity.factors import amr_of, assurance_at, assurance_of, kinds_of
 from gateway.terms.caller import Assurance, Factor
+from tests.faults.share import say
 
 RFC_8176 = (
     *("face", "fpt", "geo", "hwk", "iris", "kba", "mca", "mfa", "otp", "pin", "pop"),
@@ -131,3 +132,55 @@ def test_age_is_counted_in_whole_seconds() -> None:
 
     assert assurance_at(["pwd", "otp"], authenticated_at=signed_in, at=at) is Assurance.AAL2
     assert assurance_at(["pwd", "otp"], authenticated_at=None, at=at) is Assurance.AAL1
+
+
+# every subset of RFC 8176's values against a table of our own, in another way than the code's
+
+KNOWLEDGE, POSSESSION, INHERENCE = 1, 2, 4
+PERSONS_KIND = {
+    **dict.fromkeys(("pwd", "pin", "kba"), KNOWLEDGE),
+    **dict.fromkeys(("otp", "hwk", "sc", "sms", "tel"), POSSESSION),
+    **dict.fromkeys(("face", "fpt", "iris", "retina", "vbm"), INHERENCE),
+}
+"""``pop`` and ``swk`` are the client's own keys, and the rest of the list proves no factor."""
+AGES = {None: 1, -1: 1, 0: 3, 900: 3, 901: 2, 8 * 3600: 2, 8 * 3600 + 1: 1}
+"""The highest level that a sign-in of an age can have."""
+
+
+def faults_among(values: tuple[str, ...]) -> tuple[int, list[object]]:
+    """Return how many subsets there are, and those whose level is not the table's."""
+    faults: list[object] = []
+    kinds = [PERSONS_KIND.get(value, 0) for value in values]
+    hardware = {1 << number for number, value in enumerate(values) if value == "hwk"}
+    presence = {1 << number for number, value in enumerate(values) if value == "user"}
+    for bits in range(1 << len(values)):
+        proved, found = [], 0
+        for number, value in enumerate(values):
+            if bits >> number & 1:
+                proved.append(value)
+                found |= kinds[number]
+        level = 1
+        if found.bit_count() >= 2:
+            touched = all(any(bits & bit for bit in wanted) for wanted in (hardware, presence))
+            level = 3 if touched else 2
+        for age_s, highest in AGES.items():
+            if assurance_of(proved, age_s=age_s) != min(level, highest):
+                faults.append((proved, age_s))
+    return 1 << len(values), faults
+
+
+RELEVANT = ("pwd", "pin", "kba", "otp", "hwk", "swk", "sc", "pop", "face", "fpt", "user", "mfa", "mca")
+
+
+def test_every_subset_of_the_values_that_matter_has_the_level_of_the_table() -> None:
+    """Promise P6: of each kind at least two, and each that proves nothing but could be believed."""
+    assert faults_among(RELEVANT) == (2**13, [])
+
+
+@pytest.mark.long
+def test_every_subset_of_rfc_8176_has_the_level_of_the_table() -> None:
+    """Promise P6: all of them, at every age where the level changes."""
+    count, faults = faults_among(RFC_8176)
+
+    say(f"{count:,} subsets of RFC 8176 at {len(AGES)} ages: {len(faults)} at another level")
+    assert (count, faults) == (2**21, [])

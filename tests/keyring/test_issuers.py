@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,10 @@ def jwks(**keys: jose.PublicKey) -> bytes:
 
 
 def written(folder: Path, document: Any, name: str = "id.json") -> Path:
-    (folder / "issuers").mkdir(exist_ok=True)
+    (folder / "keys" / "issuers").mkdir(parents=True, exist_ok=True)
+    (folder / "run").mkdir(exist_ok=True)
     text = document if isinstance(document, str) else json.dumps(document)
-    (folder / "issuers" / name).write_text(text, encoding="utf-8")
+    (folder / "keys" / "issuers" / name).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -153,9 +155,9 @@ NO_SETS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("document", NO_SETS.values(), ids=NO_SETS)
-async def test_what_is_no_key_set_leaves_the_last_good_keys(document: bytes) -> None:
+async def test_what_is_no_key_set_leaves_the_last_good_keys(document: bytes, tmp_path: Path) -> None:
     server = Server(jwks(a=KEY))
-    key_set = KeySet("id", server.fetch)
+    key_set = KeySet("id", server.fetch, last_good=tmp_path / "last")
     await key_set.refresh()
     server.document = document
 
@@ -179,15 +181,32 @@ class Server:
 
 
 @pytest.mark.parametrize("error", [OSError("no route"), TimeoutError(), ValueError("x"), RecursionError()])
-async def test_an_issuer_out_of_reach_leaves_the_last_good_keys(error: Exception) -> None:
+async def test_an_issuer_out_of_reach_leaves_the_last_good_keys(error: Exception, tmp_path: Path) -> None:
     server = Server(jwks(a=KEY))
-    key_set = KeySet("id", server.fetch)
+    key_set = KeySet("id", server.fetch, last_good=tmp_path / "last")
     await key_set.refresh()
     server.document = error
 
     await key_set.refresh()
 
     assert key_set.get("a") == KEY
+
+
+async def test_who_starts_while_the_issuer_is_out_of_reach_has_the_keys_of_before(tmp_path: Path) -> None:
+    server = Server(jwks(a=KEY))
+    await KeySet("id", server.fetch, last_good=tmp_path / "last").refresh()
+    found = []
+    for document in (OSError("no route"), b"{}"):
+        server.document = document
+        started = KeySet("id", server.fetch, last_good=tmp_path / "last")
+        await started.refresh()
+        found.append(started.get("a"))
+    server.document = jwks(b=OTHER)
+    await started.refresh()
+
+    assert found == [KEY, KEY]
+    assert (started.get("a"), started.get("b")) == (None, OTHER)
+    assert os.listdir(tmp_path) == ["last"]  # noqa: PTH208  a path's own listing is called blocking
 
 
 async def until(true: Any) -> None:
@@ -197,9 +216,9 @@ async def until(true: Any) -> None:
         await asyncio.sleep(0.005)
 
 
-async def test_a_new_key_is_fetched_when_a_token_names_it_and_a_withdrawn_one_ends() -> None:
+async def test_a_new_key_is_fetched_when_a_token_names_it_and_a_withdrawn_one_ends(tmp_path: Path) -> None:
     server = Server(jwks(a=KEY))
-    key_set = KeySet("id", server.fetch, cooldown_s=0.01, refresh_s=60)
+    key_set = KeySet("id", server.fetch, last_good=tmp_path / "last", cooldown_s=0.01, refresh_s=60)
     async with key_set.kept_fresh():
         server.document = jwks(b=OTHER)
         assert (key_set.get("b"), key_set.get("a")) == (None, KEY)
@@ -209,16 +228,20 @@ async def test_a_new_key_is_fetched_when_a_token_names_it_and_a_withdrawn_one_en
         assert (key_set.get("b"), key_set.get("a")) == (OTHER, None)
 
 
-async def test_keys_are_renewed_from_time_to_time_though_nobody_asks() -> None:
+async def test_keys_are_renewed_from_time_to_time_though_nobody_asks(tmp_path: Path) -> None:
     server = Server(jwks(a=KEY))
-    async with KeySet("id", server.fetch, cooldown_s=0.01, refresh_s=0.02).kept_fresh():
+    async with KeySet(
+        "id", server.fetch, last_good=tmp_path / "last", cooldown_s=0.01, refresh_s=0.02
+    ).kept_fresh():
         await until(lambda: server.fetches > 3)
 
 
-async def test_a_flood_of_unknown_keys_brings_one_fetch_in_a_cooldown_and_little_memory() -> None:
+async def test_a_flood_of_unknown_keys_brings_one_fetch_in_a_cooldown_and_little_memory(
+    tmp_path: Path,
+) -> None:
     """Attack 11: however many tokens name keys that nobody has."""
     server, loop = Server(jwks(a=KEY)), asyncio.get_running_loop()
-    key_set = KeySet("id", server.fetch, cooldown_s=0.2, refresh_s=60)
+    key_set = KeySet("id", server.fetch, last_good=tmp_path / "last", cooldown_s=0.2, refresh_s=60)
     async with key_set.kept_fresh():
         began = loop.time()
         for number in range(20_000):
@@ -231,9 +254,9 @@ async def test_a_flood_of_unknown_keys_brings_one_fetch_in_a_cooldown_and_little
     assert len(key_set._unknown) <= UNKNOWN_MAX
 
 
-async def test_the_same_unknown_key_is_asked_for_once() -> None:
+async def test_the_same_unknown_key_is_asked_for_once(tmp_path: Path) -> None:
     server = Server(jwks(a=KEY))
-    key_set = KeySet("id", server.fetch, cooldown_s=0.01, refresh_s=60)
+    key_set = KeySet("id", server.fetch, last_good=tmp_path / "last", cooldown_s=0.01, refresh_s=60)
     async with key_set.kept_fresh():
         key_set.get("unknown")
         await until(lambda: server.fetches == 2)
@@ -246,7 +269,7 @@ async def test_the_same_unknown_key_is_asked_for_once() -> None:
 
 async def test_a_file_of_keys_is_read_again(tmp_path: Path) -> None:
     issuers = trusted_issuers(written(tmp_path, GOOD | {"keys": {"file": "id.jwks"}}), own=OURS)
-    keys = tmp_path / "issuers" / "id.jwks"
+    keys = tmp_path / "keys" / "issuers" / "id.jwks"
     (key_set,) = issuers.key_sets
     found: list[Mapping[str, bool]] = []
     for document in (jwks(a=KEY), jwks(b=OTHER)):

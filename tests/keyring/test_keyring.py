@@ -149,7 +149,7 @@ def test_a_missing_folder_does_not_open(folder: Path) -> None:
 
 
 def test_reprs_show_names_and_no_key(keyring: Keyring, folder: Path) -> None:
-    private = keyring.tokens._key.private_numbers().private_value
+    private = keyring.tokens.files.active.key._key.private_numbers().private_value
     shown = " ".join(
         repr(part)
         for part in (keyring, keyring.tokens, keyring.log, keyring.sealer, keyring.pseudonyms, vars)

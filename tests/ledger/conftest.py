@@ -85,6 +85,12 @@ class LedgerFiles:
         return self.folder / "head"
 
     def open(self, **changes: Any) -> SqliteLedger:
+        """Open and start."""
+        ledger = self.open_only(**changes)
+        ledger.start()
+        return ledger
+
+    def open_only(self, **changes: Any) -> SqliteLedger:
         settings: dict[str, Any] = {
             "path": self.path,
             "signer": self.signer,
@@ -92,6 +98,8 @@ class LedgerFiles:
             "clock": self.clock,
             "seal": sealed,
             "unseal": unsealed,
+            "wrap": sealed,
+            "unwrap": unsealed,
             "head_file": self.head,
         }
         ledger = SqliteLedger.open(**(settings | changes))

@@ -7,13 +7,14 @@ import pytest
 import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from roots import root_of
 
 from gateway.ledger.audit_entries import EntryInvalid, read_entry
 from gateway.ledger.audit_tree import GrowingTree
 from gateway.terms.entry import EntryKind
 from gateway.transparency.canonical import NotCanonical, canonical, parsed
 from gateway.transparency.tiles import Tiles
-from gateway.transparency.tree import leaf_hash, root_of
+from gateway.transparency.tree import leaf_hash
 
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20)
 NAMES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)

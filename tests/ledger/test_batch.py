@@ -36,8 +36,8 @@ def store() -> Iterator[Store]:
         None,
         origin="log",
         vkeys=("log+key",),
-        seal=bytes,
-        unseal=bytes,
+        wrap=bytes,
+        unwrap=bytes,
         vfs=None,
         elapsed_s=lambda: 0.0,
     )

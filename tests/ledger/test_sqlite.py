@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -259,7 +260,7 @@ async def test_the_store_is_set_to_be_durable(files: Any) -> None:
     connection = connect(files.path, vfs=None)
 
     settings = ("journal_mode", "synchronous", "secure_delete", "trusted_schema")
-    assert [connection.pragma(name) for name in settings] == ["wal", 2, 1, 0]
+    assert [connection.pragma(name) for name in settings] == ["wal", 3, 1, 0]
 
 
 async def test_another_programs_file_is_left_alone(files: Any) -> None:
@@ -374,3 +375,40 @@ async def test_an_auditor_can_read_entries_as_plain_json(files: Any, build: Any)
     leaf = apsw.Connection(str(files.path)).execute("SELECT leaf FROM entry").get
 
     assert json.loads(leaf)["facts"] == {"masks": {"drop": 2}}
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE registry SET id = 'etl-2'", "UPDATE registry SET kind = 'agreement'"]
+)
+async def test_a_record_under_another_name_is_not_given_out(
+    sql: str, files: Any, build: Any, reopened: Any
+) -> None:
+    """The entry says which record it put; the row's own name is only looked up by."""
+    ledger = files.open()
+    change = Change(kind="client", id="etl-1", document=b"{}")
+    await ledger.release(build.release(kind=EntryKind.CONFIG, changes=(change,)))
+    await ledger.close()
+    with apsw.Connection(str(files.path)) as outside:
+        outside.execute(sql)
+
+    with pytest.raises(LedgerUnavailable):
+        await (await reopened()).registry()
+
+
+async def test_a_store_that_is_not_opened_holds_no_file(files: Any, build: Any, reopened: Any) -> None:
+    ledger = files.open()
+    await ledger.release(build.release())
+    await ledger.close()
+    files.head.write_bytes(b"nonsense")
+    before = open_files(files.folder)
+    with pytest.raises(HomeInvalid) as refused:
+        await reopened()
+
+    assert refused.value is not None  # holds the frames, and with them whatever was not closed
+    assert open_files(files.folder) == before == []
+
+
+def open_files(folder: Path) -> list[str]:
+    """Which files of a folder this process has open."""
+    targets = [str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.exists()]
+    return [target for target in targets if target.startswith(str(folder))]

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from roots import root_of
 
 from gateway.errors import HomeInvalid, LedgerUnavailable
 from gateway.ledger.tile_reader import WAITING_MAX, TileReader
 from gateway.transparency.proof import verify_checkpoint
 from gateway.transparency.tile_path import TilePlace
-from gateway.transparency.tree import leaf_hash, root_of, verify_consistency
+from gateway.transparency.tree import leaf_hash, verify_consistency
 
 
 async def filled(ledger: Any, build: Any, start: int, stop: int) -> None:
@@ -97,3 +98,10 @@ async def test_more_than_can_wait_is_turned_away_and_the_ledger_goes_on(log: Any
 async def test_a_store_that_is_not_there_is_named(files: Any) -> None:
     with pytest.raises(HomeInvalid, match="tiles cannot be read"):
         TileReader.open(files.folder / "elsewhere.sqlite")
+
+
+@pytest.mark.parametrize("number", [2**54, 2**55 - 1, 2**55, 2**62, 2**63, 2**70])
+async def test_a_tile_beyond_what_can_be_counted_is_not_there(number: int, log: Any) -> None:
+    _, reader = log
+    for level, width in ((0, 1), (0, 256), (1, 256)):
+        assert await reader.tile(TilePlace(level, number, width)) is None

@@ -60,7 +60,7 @@ async def start(files: Any, tmp_path: Path) -> AsyncIterator[Start]:
     async with AsyncExitStack() as stack:
 
         async def opened(**changes: Any) -> tuple[Any, Witnesses]:
-            ledger = files.open()
+            ledger = files.open_only()
             reader = TileReader.open(files.path)
             close = ledger.close
 
@@ -78,6 +78,7 @@ async def start(files: Any, tmp_path: Path) -> AsyncIterator[Start]:
                     tiles=reader,
                 )
             )
+            ledger.start()
             return ledger, witnesses
 
         yield opened
@@ -464,3 +465,73 @@ async def test_a_policy_file_that_does_not_say_whom_to_ask_stops_the_start(
 
     with pytest.raises(HomeInvalid, match=why):
         await start()
+
+
+async def test_nothing_is_appended_or_signed_before_the_witnesses_were_asked(
+    files: Any,
+    build: Any,
+    start: Start,
+    tmp_path: Path,
+) -> None:
+    """A home that came back from a backup, with a charge open: recovering it first would sign a fork."""
+    async with serving("witness.example/a", vkey=files.signer.vkey) as servers:
+        write_policy(tmp_path, servers)
+        ledger, witnesses = await start()
+        await ledger.charge(build.charge("r-1"))
+        backup = files.folder / "backup"
+        backup.mkdir()
+        for name in ("ledger.sqlite", "ledger.sqlite-wal", "openings.sqlite", "head"):
+            shutil.copy(files.folder / name, backup / name)
+        await ledger.release(build.release("r-1", charge=0))
+        await ledger.release(build.release("r-2"))
+        assert await witnesses.ask()
+        await ledger.close()
+        (tmp_path / "ledger" / "cosigned").unlink()
+        for file in backup.iterdir():
+            shutil.copy(file, files.folder / file.name)
+        signed: list[bytes] = []
+        true_sign = files.signer.sign
+        files.signer.sign = lambda message: signed.append(message) or true_sign(message)
+
+        with pytest.raises(HomeInvalid, match="are remembered by witness `w0`"):
+            await start()
+
+        assert signed == []
+        assert verify_checkpoint(files.head.read_bytes(), files.signer.vkey).size <= 1
+
+
+async def test_a_witness_that_has_forgotten_what_it_cosigned_does_not_count(
+    files: Any,
+    build: Any,
+    start: Start,
+    tmp_path: Path,
+) -> None:
+    async with serving("witness.example/a", vkey=files.signer.vkey) as servers:
+        write_policy(tmp_path, servers)
+        ledger, witnesses = await start()
+        await ledger.release(build.release())
+        assert await witnesses.ask()
+        servers[0].latest.clear()
+
+        with pytest.raises(HomeInvalid, match="too few of the log's witnesses answered"):
+            await witnesses.check(quorum=True)
+        await witnesses.check(quorum=False)
+        (tmp_path / "ledger" / "cosigned").unlink()
+        await witnesses.check(quorum=True)
+
+
+async def test_a_disk_that_cannot_keep_a_cosigned_head_does_not_stop_the_start(
+    files: Any,
+    start: Start,
+    tmp_path: Path,
+) -> None:
+    async with serving("witness.example/a", vkey=files.signer.vkey) as servers:
+        write_policy(tmp_path, servers)
+        ledger, witnesses = await start()
+        (tmp_path / "ledger" / "cosigned.new").mkdir()
+
+        async with witnesses.asked(on_fork=lambda: pytest.fail("there is no fork")):
+            assert await witnesses.published() == await ledger.checkpoint()
+        (tmp_path / "ledger" / "cosigned.new").rmdir()
+        async with witnesses.asked(on_fork=lambda: pytest.fail("there is no fork")):
+            assert verify_checkpoint(await witnesses.published(), files.signer.vkey).size == 0

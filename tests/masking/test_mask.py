@@ -42,7 +42,7 @@ texts = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=1
 
 def protected(columns: dict[str, Any], *, recipient: str = "org-a", **treatments: Treatment) -> MaskedRows:
     named_columns = {ColumnName(name): values for name, values in columns.items()}
-    rows = UnprotectedRows(columns=named_columns, last_order_key=None)
+    rows = UnprotectedRows(columns=named_columns, ended_at=None)
     named = tuple((ColumnName(name), treatment) for name, treatment in treatments.items())
     return protect_rows(rows, named, pseudonyms=PSEUDONYMS, recipient=recipient)
 
@@ -107,7 +107,7 @@ def test_a_column_that_is_missing_stops_everything() -> None:
 def test_a_column_that_comes_twice_stops_everything() -> None:
     with pytest.raises(AssertionError, match="twice"):
         protect_rows(
-            UnprotectedRows(columns={ColumnName("a"): [1]}, last_order_key=None),
+            UnprotectedRows(columns={ColumnName("a"): [1]}, ended_at=None),
             ((ColumnName("a"), Redact()), (ColumnName("a"), Keep())),
             pseudonyms=PSEUDONYMS,
             recipient="org-a",

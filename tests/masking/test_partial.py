@@ -1,12 +1,14 @@
 """How much of a text is shown, counted in characters as people see them."""
 
+import time
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.masking.grapheme import _MAY_EXTEND, graphemes
+from gateway.masking.generalise import prefixed
+from gateway.masking.grapheme import _MAY_EXTEND, CODE_POINTS_MAX, graphemes
 from gateway.masking.partial import partially_shown
 
 ENDS = st.integers(0, 12)
@@ -62,13 +64,25 @@ def test_texts_that_are_not_looked_at_letter_by_letter_hold_no_mark() -> None:
 def test_at_least_half_or_four_are_hidden_and_the_length_stays(text: str, first: int, last: int) -> None:
     characters = graphemes(unicodedata.normalize("NFC", text))
 
-    masked = graphemes(partially_shown(text, first, last))
+    masked = graphemes(partially_shown(text, first, last) or "")
 
     hidden = [place for place, character in enumerate(masked) if character == "*"]
     assert len(masked) == len(characters)
     assert len(hidden) >= min(4, (len(characters) + 1) // 2)
     assert len(characters) >= 4 or len(hidden) == len(characters)
     assert all(masked[place] == characters[place] for place in set(range(len(masked))) - set(hidden))
+
+
+@pytest.mark.parametrize("character", ["a", "é", "漢", "\u0301", "\u200d", "\u0316\u0301"])
+def test_a_text_that_is_too_long_to_count_is_null_at_once(character: str) -> None:
+    """A million marks take NFC an hour, in which nobody else is served."""
+    longest = (character * CODE_POINTS_MAX)[:CODE_POINTS_MAX]
+    began = time.process_time()
+
+    assert partially_shown(longest, 1, 1) is not None
+    assert [partially_shown(longest * 40, 1, 1), prefixed(longest * 40, 2)] == [None, None]
+    assert [partially_shown(longest + "a", 1, 1), prefixed(longest + "a", 2)] == [None, None]
+    assert time.process_time() - began < 0.1
 
 
 @given(st.text(max_size=30))

@@ -11,14 +11,23 @@ from hypothesis import strategies as st
 
 from gateway.errors import GatewayError, MalformedRequest, QuestionRefused
 from gateway.planning.normal import normal
-from gateway.planning.proxy import CURSOR_BYTES_MAX, plan_proxy, proxy_cursor
+from gateway.planning.proxy import plan_proxy, proxy_cursor
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.permit import Permit
 from gateway.terms.plan import ProxyPlan
 from gateway.terms.predicate import AllOf, Comparator, Comparison
 from gateway.terms.query import Action
 from gateway.terms.treatment import Band, Keep
-from gateway.terms.upstream import Cursor, Equals, Fixed, Order, Position, Size, UpstreamPath
+from gateway.terms.upstream import (
+    CURSOR_BYTES_MAX,
+    Cursor,
+    Equals,
+    Fixed,
+    Order,
+    Position,
+    Size,
+    UpstreamPath,
+)
 
 KEY, OTHER_KEY = b"\x01" * 32, b"\x02" * 32
 LIVING = Comparison(ColumnName("note"), Comparator.NOT_EQUAL, ("dead",))

@@ -207,7 +207,7 @@ def test_what_unsealing_gives_is_not_believed(rows_permit: Permit, position: int
     except MalformedRequest:
         return
     assert after is not None
-    assert len(after) == len(LAST)  # another order key at most: this room's seal is a toy
+    assert len(after) == len(LAST)  # another place at most: this room's seal is a toy
 
 
 wheres = st.recursive(

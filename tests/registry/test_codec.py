@@ -17,11 +17,20 @@ from gateway.registry.records import (
     Activation,
     Agreement,
     Client,
+    Freezable,
+    Freeze,
+    InstallationKey,
     Operator,
     Organisation,
+    Passkey,
     Record,
+    RecoveryCodes,
+    Revocation,
     State,
+    UseCount,
+    freeze_id,
     frozen_keys,
+    passkey_id,
 )
 from gateway.terms.dataset import Title
 from gateway.terms.entry import Change
@@ -88,6 +97,40 @@ records: st.SearchStrategy[Record] = st.one_of(
         until=moments,
         state=states,
     ),
+    st.tuples(st.sampled_from(Freezable), ids, st.lists(ids, unique=True, max_size=2)).flatmap(
+        lambda given: st.builds(
+            Freeze,
+            id=st.just(freeze_id(given[0], "" if given[0] is Freezable.EVERYTHING else given[1])),
+            what=st.just(given[0]),
+            target=st.just("" if given[0] is Freezable.EVERYTHING else given[1]),
+            frozen_at=moments,
+            overseers=id_lists,
+            lifted_by=st.just(tuple(given[2])),
+            state=st.just(State.ENDED if len(given[2]) == 2 else State.ACTIVE),
+        )
+    ),
+    st.builds(InstallationKey, id=ids, kind=ids, works_from=moments, state=states),
+    st.builds(Revocation, id=ids, client=ids, revoked_at=moments, until=moments, state=states),
+    st.binary(min_size=1, max_size=40).flatmap(
+        lambda credential: st.builds(
+            Passkey,
+            id=st.just(passkey_id(credential)),
+            operator=ids,
+            credential=st.just(credential),
+            public_key=st.binary(min_size=1, max_size=40),
+            synced=st.booleans(),
+            added_at=moments,
+            state=states,
+        )
+    ),
+    st.builds(UseCount, id=ids, operator=ids, count=st.integers(0, 2**32 - 1), state=states),
+    st.builds(
+        RecoveryCodes,
+        id=ids,
+        hashes=st.lists(ids, unique=True, max_size=3).map(lambda given: tuple(sorted(given))),
+        made_at=moments,
+        state=states,
+    ),
 )
 
 OPERATOR = Operator(
@@ -111,6 +154,19 @@ ACTIVATION = Activation(
     authenticated_at=datetime(2026, 1, 1, tzinfo=UTC),
     until=datetime(2026, 1, 2, tzinfo=UTC),
     state=State.ACTIVE,
+)
+PASSKEY = Passkey(
+    id=passkey_id(b"c"),
+    operator="lan",
+    credential=b"c",
+    public_key=b"k",
+    synced=False,
+    added_at=datetime(2026, 1, 1, tzinfo=UTC),
+    state=State.ACTIVE,
+)
+COUNT = UseCount(id="c", operator="lan", count=1, state=State.ACTIVE)
+CODES = RecoveryCodes(
+    id="lan", hashes=("a", "b"), made_at=datetime(2026, 1, 1, tzinfo=UTC), state=State.ACTIVE
 )
 
 
@@ -151,6 +207,13 @@ BAD: dict[str, Change] = {
     "a text for a list": edited(AGREEMENT, purposes="p"),
     "no date": edited(AGREEMENT, valid_until="soon"),
     "a moment without zone": edited(ACTIVATION, until="2026-01-02T00:00:00"),
+    "a passkey under another name": replace(change_of(PASSKEY), id=passkey_id(b"d")),
+    "a passkey of another credential": edited(PASSKEY, credential="ZA"),
+    "a count below nothing": edited(COUNT, count="-1"),
+    "a count spelt otherwise": edited(COUNT, count="01"),
+    "neither synced nor not": edited(PASSKEY, synced="perhaps"),
+    "codes out of order": edited(CODES, hashes=["b", "a"]),
+    "a code twice": edited(CODES, hashes=["a", "a"]),
     "a moment elsewhere": edited(ACTIVATION, until="2026-01-02T07:00:00+07:00"),
 }
 
@@ -167,3 +230,14 @@ def test_a_refusal_quotes_no_value() -> None:
 
     assert "secret-of-lan" not in str(refused.value)
     assert refused.value.__suppress_context__
+
+
+def test_what_a_person_signs_in_with_is_erased_with_that_person() -> None:
+    """The change names its subject, under whose key the ledger keeps it."""
+    assert [change_of(record).subject for record in (PASSKEY, COUNT, CODES, OPERATOR, AGREEMENT)] == [
+        "lan",
+        "lan",
+        "lan",
+        "lan",
+        None,
+    ]

@@ -14,11 +14,16 @@ from gateway.registry.records import (
     Activation,
     Agreement,
     Client,
+    Freezable,
+    Freeze,
     Operator,
     Organisation,
     Record,
+    Revocation,
     State,
+    freeze_id,
     frozen_keys,
+    revocation_id,
 )
 from gateway.registry.registry import Registry, Standing, activation_for, standing
 from gateway.terms.dataset import Title
@@ -209,3 +214,101 @@ def test_another_persons_activation_does_not_carry_a_token() -> None:
 
 def test_an_unknown_client_has_no_activation() -> None:
     assert found(Registry()) is None
+
+
+def a_revocation(token_id: str, *, minutes: int = 0) -> Revocation:
+    revoked_at = NOW + timedelta(minutes=minutes)
+    return Revocation(
+        id=revocation_id(CLIENT.id, token_id),
+        client=CLIENT.id,
+        revoked_at=revoked_at,
+        until=revoked_at + timedelta(minutes=10),
+        state=State.ACTIVE,
+    )
+
+
+def a_freeze(what: Freezable, target: str, *lifted_by: str) -> Freeze:
+    return Freeze(
+        id=freeze_id(what, target),
+        what=what,
+        target=target,
+        frozen_at=NOW,
+        overseers=(),
+        lifted_by=lifted_by,
+        state=State.ENDED if len(lifted_by) == 2 else State.ACTIVE,
+    )
+
+
+FROZEN = {
+    "client": (Freezable.CLIENT, CLIENT.id, "client-frozen"),
+    "organisation": (Freezable.ORGANISATION, ORGANISATION.id, "organisation-frozen"),
+    "agreement": (Freezable.AGREEMENT, AGREEMENT.id, "agreement-frozen"),
+    "key": (Freezable.KEY, KEY, "key-frozen"),
+    "operator": (Freezable.OPERATOR, "lan", "activation-not-active"),
+    "token": (Freezable.TOKEN, revocation_id(CLIENT.id, "t" * 22), "token-frozen"),
+}
+
+
+@pytest.mark.parametrize(("what", "target", "cause"), FROZEN.values(), ids=FROZEN)
+def test_what_one_person_froze_stands_again_when_two_have_lifted_it(
+    what: Freezable, target: str, cause: str
+) -> None:
+    """Promise P7."""
+    token = {"operator": "lan", "token_id": "t" * 22}
+    for lifted_by in ((), ("hoa",)):
+        with pytest.raises(NotAuthenticated) as refused:
+            judged(a_registry(a_freeze(what, target, *lifted_by)), **token)
+        assert refused.value.cause == cause
+    assert judged(a_registry(a_freeze(what, target, "hoa", "tam")), **token).client == CLIENT
+    assert judged(a_registry(a_freeze(what, "another")), **token).client == CLIENT
+
+
+def test_a_frozen_operator_is_vouched_for_by_nobody() -> None:
+    with pytest.raises(NotAuthenticated) as refused:
+        judged(a_registry(a_freeze(Freezable.OPERATOR, "lan")), vouched="lan")
+    assert refused.value.cause == "operator-not-active"
+
+
+def test_a_revoked_token_ends_and_no_other_does() -> None:
+    """Promise P7."""
+    registry = a_registry(a_revocation("t" * 22))
+
+    with pytest.raises(NotAuthenticated) as refused:
+        judged(registry, token_id="t" * 22)
+    assert refused.value.cause == "token-revoked"
+    assert judged(registry, token_id="u" * 22) == judged(registry)
+
+
+def test_a_token_of_the_same_name_of_another_client_is_another_token() -> None:
+    assert revocation_id("bank-a.etl-1", "t" * 22) != revocation_id("bank-a.etl-2", "t" * 22)  # type: ignore[arg-type]
+
+
+def test_revocations_go_when_their_time_is_over_in_whatever_order_they_are_read() -> None:
+    changes = [change_of(a_revocation(f"token-{number}", minutes=4 * number)) for number in range(5)]
+    one_by_one = Registry()
+    for change in changes:
+        one_by_one = one_by_one.with_change(change)
+
+    kept = {revocation_id(CLIENT.id, f"token-{number}") for number in (2, 3, 4)}
+    assert set(one_by_one.revocations) == kept
+    assert Registry.of(changes) == Registry.of(reversed(changes)) == one_by_one
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [None, replace(OPERATOR, state=State.SUSPENDED), replace(OPERATOR, org="bank-b")],
+    ids=["unknown", "suspended", "of another organisation"],
+)
+def test_who_is_vouched_for_is_an_active_operator_of_the_clients_organisation(
+    operator: Operator | None,
+) -> None:
+    """No activation is demanded: the other issuer tells of the sign-in."""
+    without = a_registry(replace(ACTIVATION, state=State.ENDED))
+    assert judged(without, vouched="lan") == judged(without)
+    registry = Registry.of(
+        map(change_of, (ORGANISATION, AGREEMENT, CLIENT, *([operator] if operator else [])))
+    )
+
+    with pytest.raises(NotAuthenticated) as refused:
+        judged(registry, vouched="lan")
+    assert refused.value.cause == "operator-not-active"

@@ -16,8 +16,9 @@ from gateway.identity.totp import code_at, step_at
 from gateway.keyring.keyring import Keyring
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.volatile import Volatile
+from gateway.policy.rules import Rules
 from gateway.registry.registry import Registry
-from gateway.services import activation, enrolment, introspection, revocation
+from gateway.services import account, activation, enrolment, introspection, revocation
 from gateway.services.ports import EnrolmentPorts
 from gateway.services.registration import (
     changes_of,
@@ -26,7 +27,7 @@ from gateway.services.registration import (
     new_operator,
     new_organisation,
 )
-from gateway.terms.identifiers import RequestId
+from gateway.terms.identifiers import DatasetId, RequestId
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
 from gateway.web.pages.render import render
@@ -67,6 +68,7 @@ class Town:
     keys: Mapping[str, ClientKey]
     proof_key: ClientKey = field(default_factory=ClientKey.create)
     nonce: str | None = None
+    rules: Mapping[DatasetId, Rules] = field(default_factory=dict)
 
     @staticmethod
     def query(path: str, *, method: str = "POST", body: bytes = b"", **members: object) -> Query:
@@ -122,6 +124,7 @@ class Town:
             "/oauth/revoke": revocation.revoke,
             "/oauth/introspect": introspection.introspect,
             "/activate": activation.activate,
+            "/account": account.account,
         }
         reply = await endpoints[query.path](query, self.ports)
         assert isinstance(reply, Reply)
@@ -221,7 +224,10 @@ async def town(
         clock=clock,
         seal=lambda data: keyring.sealer.seal("opening", data),
         unseal=lambda data: keyring.sealer.unseal("opening", data),
+        wrap=lambda data: keyring.sealer.seal("opening", data),
+        unwrap=lambda data: keyring.sealer.unseal("opening", data),
     )
+    ledger.start()
     volatile = Volatile.create(None)
     ports = EnrolmentPorts(
         ledger=ledger,
@@ -236,6 +242,7 @@ async def town(
         audience=ORIGIN,
         random_bytes=os.urandom,
         render=render,
+        rules=lambda: built.rules,
     )
     built = Town(ports=ports, keyring=keyring, clock=clock, registry=first_registry, keys=keys)
     yield built

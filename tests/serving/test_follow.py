@@ -9,6 +9,7 @@ import pytest
 from gateway.registry.codec import change_of
 from gateway.registry.records import Organisation, State
 from gateway.serving.follow import Following
+from gateway.serving.worker import keep_renewing
 from gateway.terms.dataset import Dataset, Title
 from gateway.terms.entry import Change
 from gateway.terms.frame import UnprotectedFrame
@@ -96,3 +97,14 @@ async def test_a_document_that_cannot_be_used_is_not_served(text: bytes | None) 
     await following.renew()
 
     assert set(following.current.rules) == {other}
+
+
+async def test_a_worker_that_cannot_take_over_rules_does_not_go_on_with_old_ones() -> None:
+    """A dataset in force whose document never came: whatever it is, it is loud."""
+    following = Following((), Shelf())
+    broken: list[str] = []
+    following.in_force(("vn.unheard-of",))
+
+    await keep_renewing(following, on_broken=broken.append)
+
+    assert broken == ["KeyError"]

@@ -16,7 +16,16 @@ from gateway.identity.nonce import nonce_at
 from gateway.identity.token import AccessClaims, claims_document, subject_of
 from gateway.keyring.keyring import Keyring
 from gateway.ledger.volatile import Volatile
-from gateway.registry.records import Activation, Operator, State
+from gateway.registry.records import (
+    Activation,
+    Freezable,
+    Freeze,
+    Operator,
+    Revocation,
+    State,
+    freeze_id,
+    revocation_id,
+)
 from gateway.registry.registry import Registry
 from gateway.services.registration import changes_of, new_agreement, new_client, new_organisation
 from gateway.steps.authenticate import Authenticate
@@ -140,6 +149,43 @@ async def test_a_good_request_has_its_caller(world: World) -> None:
         "research",
         "aal2",
     )
+
+
+async def test_p7_a_revoked_token_is_refused_at_the_next_request(world: World) -> None:
+    """Promise P7."""
+    token_id = (await world.step(world.query())).token_id
+    client = world.records["client"].id
+    world.records["revocation"] = Revocation(
+        id=revocation_id(client, token_id),
+        client=client,
+        revoked_at=NOON,
+        until=NOON + timedelta(minutes=10),
+        state=State.ACTIVE,
+    )
+    world.registry[0] = Registry.of(changes_of(*world.records.values()))
+
+    with pytest.raises(NotAuthenticated) as refused:
+        await world.step(world.query())
+    assert refused.value.cause == "token-revoked"
+
+
+async def test_p7_a_frozen_key_proves_nothing(world: World) -> None:
+    """Promise P7: the key of the proofs, which no registry knows, can be stopped too."""
+    key = (await world.step(world.query())).key
+    world.records["freeze"] = Freeze(
+        id=freeze_id(Freezable.KEY, key),
+        what=Freezable.KEY,
+        target=key,
+        frozen_at=NOON,
+        overseers=(),
+        lifted_by=(),
+        state=State.ACTIVE,
+    )
+    world.registry[0] = Registry.of(changes_of(*world.records.values()))
+
+    with pytest.raises(NotAuthenticated) as refused:
+        await world.step(world.query())
+    assert refused.value.cause == "key-frozen"
 
 
 async def test_p7_a_proof_serves_once(world: World) -> None:

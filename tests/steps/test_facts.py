@@ -1,8 +1,9 @@
 """What an entry says in clear and what it only commits to (promise P9)."""
 
+import pytest
 from builders import a_caller, a_permit, a_query, a_rows_plan, a_statistic_plan
 
-from gateway.errors import NotAuthenticated, NotPermitted
+from gateway.errors import ChargedFailure, Frozen, NotAuthenticated, NotPermitted
 from gateway.steps.facts import facts_of, private_of
 from gateway.terms.seen import Seen
 
@@ -71,3 +72,22 @@ def test_p9_a_form_with_a_password_is_not_kept_at_all() -> None:
     query = a_query(action=None, path="/activate", body=b"operator=op-1&password=hunter2")
 
     assert private_of(query, Seen())["question"] == b"POST /activate?\n"
+
+
+@pytest.mark.parametrize(
+    ("inner", "cause"),
+    [
+        (NotAuthenticated(cause="client-frozen"), b"client-frozen"),
+        (Frozen("this dataset is stopped"), b"this dataset is stopped"),
+        (ValueError("income 4711 of Nguyen"), b"the request failed after it was accepted; a charge stays"),
+    ],
+)
+def test_why_a_request_was_stopped_in_flight_is_sealed_and_no_other_failure_is(
+    inner: Exception, cause: bytes
+) -> None:
+    error = ChargedFailure(7)
+    error.__cause__ = inner
+    seen = Seen(caller=a_caller(), error=error)
+
+    assert private_of(a_query(), seen)["cause"] == cause
+    assert facts_of(a_query(), seen)["why"] == "charged-failure"

@@ -58,6 +58,9 @@ class World:
     proof_key: PrivateKey = ec.derive_private_key(13, ec.SECP256R1())  # noqa: RUF009
     thief_key: PrivateKey = ec.derive_private_key(14, ec.SECP256R1())  # noqa: RUF009
 
+    shown: str | None = None
+    """The token that proofs are for, where a case names none."""
+
     @property
     def now_s(self) -> int:
         return int(self.now.timestamp())
@@ -145,7 +148,7 @@ class World:
         key = key or self.proof_key
         alg = "EdDSA" if isinstance(key, ed25519.Ed25519PrivateKey) else "ES256"
         head = {"typ": "dpop+jwt", "alg": alg, "jwk": jose.jwk_of(key.public_key())} | dict(header or {})
-        claims = self.proof_claims(token)
+        claims = self.proof_claims(token or self.shown)
         return self.signed(head, claims | change, key)
 
     def assertion(self, *, header: Mapping[str, Any] | None = None, key: Any = None, **change: Any) -> str:

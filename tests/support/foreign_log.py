@@ -56,37 +56,47 @@ async def made_log(
         clock=_Clock(),
         seal=lambda data: data,
         unseal=lambda data: data,
+        wrap=lambda data: data,
+        unwrap=lambda data: data,
         random_bytes=os.urandom,
         head_file=folder / "head",
         former=former,
     )
+    ledger.start()
     tiles = TileReader.open(path)
     try:
-        old = size // 3
-        await _append(ledger, 0, old, words)
-        older = await ledger.checkpoint()
-        receipts = await _append(ledger, old, size, words)
-        receipt = receipts[-1]  # of the newest head, because it was in the last batch
-        proof = parse_proof(receipt.proof)
-        entries = [
-            entry
-            for start in range(0, size, ENTRIES_MAX)
-            for entry in await ledger.entries(start, start + ENTRIES_MAX)
-        ]
-        return {
-            "Vkey": signer.vkey,
-            "Checkpoint": (await ledger.checkpoint()).decode(),
-            "Older": older.decode(),
-            "Tiles": {tile_path(place): b64(await _tile(tiles, place)) for place in places(size)},
-            "Entries": [b64(entry) for entry in entries],
-            "Index": proof.index,
-            "Entry": b64(receipt.entry),
-            "Path": [b64(node) for node in proof.path],
-            "Consistency": [b64(node) for node in await tiles.consistency(old, size)],
-        }
+        return await told_log(ledger, tiles, signer.vkey, size, words)
     finally:
         tiles.close()
         await ledger.close()
+
+
+async def told_log(
+    ledger: SqliteLedger, tiles: TileReader, vkey: str, size: int, words: str = "", *, start: int = 0
+) -> dict[str, Any]:
+    """Let a log of ``start`` entries grow to ``size``, and return it."""
+    old = max(size // 3, start)
+    await _append(ledger, start, old, words)
+    older = await ledger.checkpoint()
+    receipts = await _append(ledger, old, size, words)
+    receipt = receipts[-1]  # of the newest head, because it was in the last batch
+    proof = parse_proof(receipt.proof)
+    entries = [
+        entry
+        for first in range(0, size, ENTRIES_MAX)
+        for entry in await ledger.entries(first, first + ENTRIES_MAX)
+    ]
+    return {
+        "Vkey": vkey,
+        "Checkpoint": (await ledger.checkpoint()).decode(),
+        "Older": older.decode(),
+        "Tiles": {tile_path(place): b64(await _tile(tiles, place)) for place in places(size)},
+        "Entries": [b64(entry) for entry in entries],
+        "Index": proof.index,
+        "Entry": b64(receipt.entry),
+        "Path": [b64(node) for node in proof.path],
+        "Consistency": [b64(node) for node in await tiles.consistency(old, size)],
+    }
 
 
 def places(size: int) -> list[TilePlace]:

@@ -24,7 +24,7 @@ from gateway.transparency.proof import (
     verify_receipt,
 )
 from gateway.transparency.tiles import Tiles
-from gateway.transparency.tree import ProofInvalid, leaf_hash
+from gateway.transparency.tree import ProofInvalid, inclusion_path, leaf_hash
 
 SALT = bytes(range(32))
 BODY = b'{"rows":[]}'
@@ -56,7 +56,7 @@ def held(signer: NoteSigner, *, index: int = 3, size: int = 6) -> Held:
     head = Checkpoint(origin=signer.name, size=size, root=tiles.root())
     proof = InclusionProof(
         index=index,
-        path=tuple(tiles.inclusion(index, size)),
+        path=tuple(inclusion_path(index, size, tiles.node)),
         checkpoint=sign_checkpoint(head, signer),
         extra=SALT,
     )

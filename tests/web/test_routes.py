@@ -23,6 +23,7 @@ def test_p1_the_exempt_endpoints_are_exactly_these() -> None:
         "/.well-known/oauth-protected-resource",
         "/oauth/jwks",
         "/checkpoint",
+        "/passkey.js",
     }
 
 
@@ -43,6 +44,8 @@ def test_an_open_path_is_no_route_of_the_flow(path: str) -> None:
         ("GET", "/v1/datasets", "datasets", None, False),
         ("GET", "/activate", "activate_page", None, False),
         ("POST", "/activate", "activate", None, False),
+        ("GET", "/account", "account_page", None, False),
+        ("POST", "/account", "account", None, False),
     ],
 )
 def test_a_path_leads_to_its_route(
@@ -125,8 +128,24 @@ def an_open(hashes: bytes | None = b"hashes", *, busy: bool = False) -> Open:
             raise LedgerUnavailable("too much is read")
         return hashes
 
-    documents = {path: {} for path in OPEN.keys() - {"/livez", "/readyz", "/checkpoint"}}
-    return open_endpoints(documents=documents, checkpoint=head, ready=ready, tile=tile)
+    moving = {"/livez", "/readyz", "/checkpoint", "/oauth/jwks", "/passkey.js"}
+    return open_endpoints(
+        documents={path: {} for path in OPEN.keys() - moving},
+        key_set=dict,
+        checkpoint=head,
+        ready=ready,
+        tile=tile,
+        script=b"script",
+    )
+
+
+async def test_the_one_script_is_a_script_and_no_document_is() -> None:
+    script, document = an_open().at("/passkey.js"), an_open().at("/openapi.json")
+
+    assert script is not None
+    assert document is not None
+    assert await script() == Answer(200, "text/javascript; charset=utf-8", b"script")
+    assert (await document()).content_type == "application/json"
 
 
 async def test_a_tile_is_open_and_may_be_kept_for_ever() -> None:

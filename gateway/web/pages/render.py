@@ -1,7 +1,8 @@
 """Screens as HTML, each with headers under which only its own inline style and its own form work.
 
 The style is named by its hash (CSP Level 3, section 6.7.3.3), so no other inline style runs, an injected one
-neither; there is no script at all. Templates are read once, at import.
+neither. Pages that can take a passkey load one script, which is the only reply of ours that browsers take for
+one (all carry ``nosniff``); pages that cannot, none. Templates are read once, at import.
 """
 
 import base64
@@ -12,11 +13,12 @@ from typing import Final, assert_never
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-from gateway.services.screens import Consent, Done, Notice, Page, Screen, SignIn
+from gateway.services.screens import Account, Consent, Done, Notice, Opened, Page, Screen, SignIn
+from gateway.terms.query import Action
 
 _FOLDER: Final = files("gateway.web.pages")
 _STYLE: Final = _FOLDER.joinpath("style.css").read_text(encoding="utf-8").strip()
-_TEMPLATES: Final = ("layout.html", "sign_in.html", "consent.html", "done.html")
+_TEMPLATES: Final = ("layout.html", "sign_in.html", "consent.html", "account.html", "done.html")
 _ENVIRONMENT: Final = Environment(
     loader=DictLoader({name: _FOLDER.joinpath(name).read_text(encoding="utf-8") for name in _TEMPLATES}),
     autoescape=True,
@@ -24,15 +26,15 @@ _ENVIRONMENT: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+SCRIPT: Final = _FOLDER.joinpath("passkey.js").read_bytes()
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode("ascii")
 
 _NO_OTHERS: Final = "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
+_INERT: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; {_NO_OTHERS}"
+_SCRIPTED: Final = f"{_INERT}; script-src 'self'; require-trusted-types-for 'script'"
+
 HEADERS: Final = (
-    (
-        "Content-Security-Policy",
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; {_NO_OTHERS}",
-    ),
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
     ("Referrer-Policy", "no-referrer"),
@@ -65,27 +67,65 @@ WORDS: Final[Mapping[Notice, tuple[str, str]]] = {
         "Đã từ chối. Máy sẽ không nhận được dữ liệu.",
         "Refused. The machine will not receive data.",
     ),
+    Notice.CODE_NEEDED: (
+        "Khóa truy cập này được đồng bộ giữa các thiết bị. Hãy nhập thêm mã dùng một lần, rồi dùng lại khóa.",
+        "This passkey is synced between devices. Enter a one-time code as well, then use the passkey again.",
+    ),
+    Notice.SIGNED_OUT: (
+        "Phiên làm việc đã kết thúc. Hãy đăng nhập lại.",
+        "This session is over. Sign in again.",
+    ),
+    Notice.PASSKEY_ADDED: ("Đã thêm khóa truy cập.", "Passkey added."),
+    Notice.PASSKEY_NOT_ADDED: (
+        "Không thêm được khóa truy cập. Khóa phải kiểm tra được người dùng, và có nhiều nhất 10 khóa.",
+        "Passkey not added. It must verify its user, and there are at most 10.",
+    ),
+    Notice.PASSKEY_REMOVED: ("Đã xóa khóa truy cập.", "Passkey removed."),
+    Notice.CODES_MADE: ("Đã tạo mã khôi phục mới.", "New recovery codes made."),
+}
+ACTIONS: Final[Mapping[Action, tuple[str, str]]] = {
+    Action.EXTRACT: ("các dòng đã che dữ liệu cá nhân", "rows with personal data masked"),
+    Action.AGGREGATE: ("thống kê có nhiễu", "statistics with noise"),
+    Action.PROXY: ("giao diện của nguồn, đã che dữ liệu cá nhân", "the source's own interface, masked"),
+}
+_GOOD: Final = {
+    Notice.APPROVED,
+    Notice.REFUSED,
+    Notice.PASSKEY_ADDED,
+    Notice.PASSKEY_REMOVED,
+    Notice.CODES_MADE,
 }
 
 
 def render(screen: Screen) -> Page:
     """Return a screen as a page."""
+    scripted = False
     match screen:
-        case SignIn(notice=notice):
-            body = _html("sign_in.html", notice=_words(notice), alert=True)
+        case SignIn():
+            scripted = screen.passkey is not None
+            body = _html("sign_in.html", screen.notice, asked=screen, scripted=scripted)
         case Consent():
-            body = _html("consent.html", asked=screen, notice=None, alert=False)
+            body = _html("consent.html", None, asked=screen, words=_actions, scripted=scripted)
+        case Account():
+            scripted = screen.creation is not None
+            body = _html("account.html", screen.notice, asked=screen, scripted=scripted)
         case Done(notice=notice):
-            good = notice in {Notice.APPROVED, Notice.REFUSED}
-            body = _html("done.html", notice=_words(notice), alert=not good)
+            body = _html("done.html", notice, scripted=scripted)
         case _:
             assert_never(screen)
-    return Page(body=body, headers=HEADERS)
+    policy = _SCRIPTED if scripted else _INERT
+    return Page(body=body, headers=(("Content-Security-Policy", policy), *HEADERS))
 
 
-def _html(template: str, **members: object) -> bytes:
-    return _ENVIRONMENT.get_template(template).render(style=_STYLE, **members).encode("utf-8")
+def _html(template: str, notice: Notice | None, **members: object) -> bytes:
+    text = _ENVIRONMENT.get_template(template).render(
+        style=_STYLE,
+        notice=None if notice is None else WORDS[notice],
+        alert=notice not in _GOOD,
+        **members,
+    )
+    return text.encode("utf-8")
 
 
-def _words(notice: Notice | None) -> tuple[str, str] | None:
-    return None if notice is None else WORDS[notice]
+def _actions(dataset: Opened, language: int) -> str:
+    return ", ".join(ACTIONS[action][language] for action in dataset.actions)

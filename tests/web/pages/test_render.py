@@ -1,18 +1,31 @@
-"""Every page is inert: nothing in it runs, nothing is fetched, nothing a person gave is HTML."""
+"""Every page is inert but for one script of ours: nothing else runs, nothing a person gave is HTML."""
 
 import base64
 import hashlib
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.services.screens import Consent, Done, Notice, Screen, SignIn
+from gateway.services.screens import (
+    Account,
+    Consent,
+    Done,
+    Notice,
+    Opened,
+    PageName,
+    PasskeyCreation,
+    PasskeyOffer,
+    PasskeyShown,
+    Screen,
+    SignIn,
+)
 from gateway.terms.dataset import Title
-from gateway.web.pages.render import WORDS, render
+from gateway.terms.query import Action
+from gateway.web.pages.render import ACTIONS, WORDS, render
 
 
 def a_consent(text: str = "x") -> Consent:
@@ -20,7 +33,9 @@ def a_consent(text: str = "x") -> Consent:
         client=text,
         organisation=Title(vi=text, en=text),
         purpose=text,
+        purpose_words=Title(vi=text, en=text),
         agreement=text,
+        datasets=(Opened(id=text, title=Title(vi=text, en=text), actions=tuple(Action)),),
         hours=8,
         until=datetime(2026, 3, 2, 20, 0, tzinfo=UTC),
         key_phrase=text,
@@ -28,25 +43,45 @@ def a_consent(text: str = "x") -> Consent:
     )
 
 
+def an_account(text: str = "x") -> Account:
+    return Account(
+        operator=text,
+        name=text,
+        passkeys=tuple(
+            PasskeyShown(id=text, added_on=date(2026, 3, 2), synced=each) for each in (True, False)
+        ),
+        creation=PasskeyCreation(rp_id=text, challenge=text, user_handle=text, exclude=(text, text)),
+        codes_left=3,
+        ticket=text,
+        new_codes=(text,),
+    )
+
+
+OFFER = PasskeyOffer(rp_id="gateway.example", challenge="x")
 SCREENS: list[Screen] = [
-    SignIn(),
-    *(SignIn(notice=notice) for notice in Notice),
+    *(SignIn(page=page, passkey=offer) for page in PageName for offer in (None, OFFER)),
+    *(SignIn(page=PageName.ACTIVATE, passkey=OFFER, notice=notice) for notice in Notice),
     a_consent(),
+    replace(a_consent(), datasets=(), purpose_words=None),
+    an_account(),
+    replace(an_account(), passkeys=(), creation=None, new_codes=(), notice=Notice.PASSKEY_REMOVED),
     *(Done(notice=notice) for notice in Notice),
 ]
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_a_page_allows_its_own_style_and_form_and_nothing_else(screen: Screen) -> None:
+def test_a_page_allows_its_own_style_script_and_form_and_nothing_else(screen: Screen) -> None:
     page = render(screen)
     headers, html = dict(page.headers), page.body.decode("utf-8")
 
     style = html.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    takes_passkeys = bool(getattr(screen, "passkey", None) or getattr(screen, "creation", None))
+    scripts = "; script-src 'self'; require-trusted-types-for 'script'" if takes_passkeys else ""
     assert headers == {
         "Content-Security-Policy": (
             f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
-            "frame-ancestors 'none'; base-uri 'none'"
+            f"frame-ancestors 'none'; base-uri 'none'{scripts}"
         ),
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
@@ -54,7 +89,11 @@ def test_a_page_allows_its_own_style_and_form_and_nothing_else(screen: Screen) -
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cache-Control": "no-store",
     }
-    assert not re.search(r"<script|<img|<link|<iframe|\son\w+=|\sstyle=|https?:|url\(", html)
+    ours = '<script src="/passkey.js" defer></script>\n'
+    assert html.count(ours) == takes_passkeys
+    assert not re.search(
+        r"<script|<img|<link|<iframe|\son\w+=|\sstyle=|https?:|url\(", html.replace(ours, "")
+    )
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -69,11 +108,12 @@ def test_a_page_speaks_both_languages_and_names_every_field(screen: Screen) -> N
 @given(st.text(alphabet=st.sampled_from("<>\"'&{}%#=/ aă\n\u202e"), max_size=40))
 def test_no_text_of_a_record_becomes_markup(text: str) -> None:
     tags = re.compile(r"<[^>]*>")
-    plain = [tag.partition(" ")[0] for tag in tags.findall(render(a_consent()).body.decode("utf-8"))]
+    for made in (a_consent, an_account):
+        plain = [tag.partition(" ")[0] for tag in tags.findall(render(made()).body.decode("utf-8"))]
 
-    found = [tag.partition(" ")[0] for tag in tags.findall(render(a_consent(text)).body.decode("utf-8"))]
+        found = [tag.partition(" ")[0] for tag in tags.findall(render(made(text)).body.decode("utf-8"))]
 
-    assert found == plain
+        assert found == plain
 
 
 def test_every_notice_has_words_in_both_languages() -> None:
@@ -81,5 +121,11 @@ def test_every_notice_has_words_in_both_languages() -> None:
     assert all(vi and en and vi != en for vi, en in WORDS.values())
 
 
-def test_a_ticket_is_not_in_the_repr_of_its_screen() -> None:
-    assert "a-secret-ticket" not in repr(replace(a_consent(), ticket="a-secret-ticket"))
+def test_every_action_has_words_in_both_languages() -> None:
+    assert set(ACTIONS) == set(Action)
+
+
+@pytest.mark.parametrize("screen", [a_consent(), an_account()])
+def test_a_ticket_is_not_in_the_repr_of_its_screen(screen: Screen) -> None:
+    assert "a-secret-ticket" not in repr(replace(screen, ticket="a-secret-ticket"))  # type: ignore[type-var]
+    assert "a-secret-code" not in repr(replace(an_account(), new_codes=("a-secret-code",)))

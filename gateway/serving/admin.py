@@ -1,0 +1,231 @@
+"""The local admin socket: an administrator's act goes to the running gateway, or to the home itself.
+
+    run/admin.sock   a Unix socket, mode 0600; four bytes of length, then one JSON object, once each way
+
+``perform`` takes an act to whoever has the home: the running main process, which tells its workers, or, if
+there is none, this very process, which opens the home. Either way ``services.administration`` does it. Who
+may connect is the operating system's word (SO_PEERCRED): the user who runs the gateway, and root.
+"""
+
+import asyncio
+import contextlib
+import os
+import pwd
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gateway import telemetry, wiring
+from gateway.errors import ActRefused, GatewayError, HomeInvalid, LedgerUnavailable, MalformedRequest
+from gateway.services.acts import ACTS, Act, Done
+from gateway.services.administration import Administration
+from gateway.services.desk import Desk
+from gateway.services.installation_keys import InstallationKeys
+from gateway.wiring import Gateway, enrolment_ports, opened
+
+SOCKET: Final = "admin.sock"
+MESSAGE_BYTES_MAX: Final = 2**20
+TIMEOUT_S: Final = 30.0
+AT_ONCE_MAX: Final = 8
+_LENGTH: Final = struct.Struct(">I")
+_CREDENTIALS: Final = struct.Struct("3i")
+_ERRORS: Final = {
+    error.__name__: error for error in (ActRefused, HomeInvalid, LedgerUnavailable, MalformedRequest)
+}
+
+
+class _Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    act: str
+    members: msgspec.Raw
+
+
+class _Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    done: Done | None = None
+    refused: str = ""
+    detail: str = ""
+
+
+def perform(home: Path, act: Act) -> Done:
+    """Have an act done, and return what came of it.
+
+    Raises:
+        GatewayError: It was not done, and why.
+
+    """
+    try:
+        with _connected(home / "run") as connection:
+            return _asked(connection, act)
+    except (FileNotFoundError, ConnectionRefusedError):  # nobody runs there
+        return wiring.run(_done_at_home(home, act))
+
+
+async def _done_at_home(home: Path, act: Act) -> Done:
+    async with opened(home) as gateway:
+        return await administration_of(gateway)(act, _user(os.getuid()))
+
+
+def administration_of(gateway: Gateway) -> Administration:
+    """Return what does acts over an open installation."""
+    current = gateway.current
+    keys = InstallationKeys(gateway.keyring, lambda: current.registry, gateway.clock)
+    return Administration(
+        Desk(
+            registry=lambda: current.registry,
+            put=gateway.put,
+            enrolment=enrolment_ports(gateway),
+            keys=keys,
+            clock=gateway.clock,
+        )
+    )
+
+
+@asynccontextmanager
+async def administered(gateway: Gateway, users: frozenset[int] | None = None) -> AsyncIterator[None]:
+    """Do what is asked at the admin socket until the block ends.
+
+    ``users`` may ask, by number; None: the one who runs this process, and root.
+    """
+    administration = administration_of(gateway)
+    known = frozenset({0, os.getuid()}) if users is None else users
+    places = asyncio.Semaphore(AT_ONCE_MAX)
+
+    async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(TIMEOUT_S), places:
+                await _attend(reader, writer, administration, known)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError):
+            telemetry.log("admin_connection_lost")
+        finally:
+            writer.close()
+
+    listening = _bound(gateway.home / "run")
+    server = await asyncio.start_unix_server(attend, sock=listening, backlog=AT_ONCE_MAX)
+    try:
+        yield
+    finally:
+        (gateway.home / "run" / SOCKET).unlink(missing_ok=True)
+        server.close()
+
+
+def _bound(folder: Path) -> socket.socket:
+    """Return the socket in the folder, in place of one that a crash left; the home's lock is held."""
+    with _named(folder) as name:
+        Path(name).unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(name)
+        Path(name).chmod(0o600)  # nobody can connect before it listens
+    return listening
+
+
+async def _attend(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    administration: Administration,
+    known: frozenset[int],
+) -> None:
+    user_id = _peer(writer.get_extra_info("socket").fileno())
+    if user_id not in known:
+        telemetry.log("admin_stranger", uid=user_id)
+        return
+    (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
+    if length > MESSAGE_BYTES_MAX:
+        return
+    outcome = await _outcome(await reader.readexactly(length), administration, _user(user_id))
+    message = msgspec.json.encode(outcome)
+    writer.write(_LENGTH.pack(len(message)) + message)
+    await writer.drain()
+
+
+async def _outcome(message: bytes, administration: Administration, by: str) -> _Outcome:
+    try:
+        return _Outcome(done=await administration(_act_of(message), by))
+    except tuple(_ERRORS.values()) as error:
+        return _Outcome(refused=type(error).__name__, detail=error.detail)
+    except Exception as error:  # noqa: BLE001  a bug; SECURITY: its words could hold what was typed
+        telemetry.log("admin_failed", cause=type(error).__name__)
+        return _Outcome(refused=ActRefused.__name__, detail="the gateway failed; its log says more")
+
+
+def _act_of(message: bytes) -> Act:
+    """Return the act in a message.
+
+    Raises:
+        MalformedRequest: It is none of the closed list.
+
+    """
+    try:
+        wanted = msgspec.json.decode(message, type=_Wanted)
+        kind = ACTS[wanted.act]
+        names = msgspec.json.decode(wanted.members, type=dict[str, msgspec.Raw]).keys()
+        act: Act = msgspec.json.decode(wanted.members, type=kind)
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise MalformedRequest(f"not an act: {type(error).__name__}") from None
+    if not names <= {member.name for member in fields(kind)}:
+        raise MalformedRequest("not an act: a member of no meaning")
+    return act
+
+
+def _asked(connection: socket.socket, act: Act) -> Done:
+    """Send an act and return the outcome."""
+    message = msgspec.json.encode({"act": type(act).__name__, "members": act})
+    try:
+        connection.sendall(_LENGTH.pack(len(message)) + message)
+        (length,) = _LENGTH.unpack(_received(connection, _LENGTH.size))
+        outcome = msgspec.json.decode(_received(connection, length), type=_Outcome)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise HomeInvalid("the running gateway did not answer; look whether it was done") from error
+    if outcome.done is None:
+        raise _error(outcome)
+    return outcome.done
+
+
+def _error(outcome: _Outcome) -> GatewayError:
+    return _ERRORS.get(outcome.refused, ActRefused)(outcome.detail)
+
+
+def _received(connection: socket.socket, count: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < count:
+        part = connection.recv(min(count - len(parts), 65_536))
+        if not part:
+            raise OSError("hung up")
+        parts += part
+    return bytes(parts)
+
+
+@contextmanager
+def _connected(folder: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as connection, _named(folder) as name:
+        connection.settimeout(TIMEOUT_S)
+        connection.connect(name)
+        yield connection
+
+
+@contextmanager
+def _named(folder: Path) -> Iterator[str]:
+    """Return the socket's path by the open folder: a Unix socket's own path may have 107 bytes only."""
+    descriptor = os.open(folder, os.O_DIRECTORY | os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{SOCKET}"
+    finally:
+        os.close(descriptor)
+
+
+def _peer(descriptor: int) -> int:
+    """Return the user at the other end, as the operating system knows it."""
+    with socket.socket(fileno=os.dup(descriptor)) as copy:
+        found = copy.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _process, user_id, _group = _CREDENTIALS.unpack(found)
+    return int(user_id)
+
+
+def _user(user_id: int) -> str:
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(user_id).pw_name
+    return f"uid {user_id}"

@@ -1,0 +1,467 @@
+"""What an administrator can have done, by whom it is told, and what nobody can do alone."""
+
+import asyncio
+import base64
+import json
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.client.keys import ClientKey
+from gateway.clock import unix_ms
+from gateway.errors import ActRefused, LedgerUnavailable, MalformedRequest
+from gateway.identity.totp import code_at, step_at
+from gateway.keyring.keyring import Keyring
+from gateway.ledger.sqlite import SqliteLedger
+from gateway.ledger.volatile import Volatile
+from gateway.registry.records import Freezable, Freeze, InstallationKey, State
+from gateway.registry.registry import Registry
+from gateway.services import acts
+from gateway.services.acts import (
+    AddAgreement,
+    AddClient,
+    AddKey,
+    AddOperator,
+    AddOrganisation,
+    KeyKind,
+    Kind,
+    Lift,
+    Look,
+    LookAtFreezes,
+    RemoveKey,
+    RevokeTokenKey,
+    RotateKey,
+    SetFrozen,
+    SetState,
+)
+from gateway.services.administration import DOERS, Administration
+from gateway.services.desk import Desk
+from gateway.services.installation_keys import InstallationKeys
+from gateway.services.ports import EnrolmentPorts
+from gateway.services.shown import ROWS_MAX
+from gateway.terms.charge import Receipt
+from gateway.terms.entry import Change, EntryKind, Fact, ReleaseRequest
+from gateway.terms.identifiers import RequestId
+from gateway.web.pages.render import render
+from tests.faults.disk import FlawedDisk
+
+LOG = "gateway.test/log"
+PASSWORD = "correct horse battery"
+KEY, SPARE, THIRD = (ClientKey.create() for _ in range(3))
+
+
+@dataclass
+class HandClock:
+    """The time of day, until a test moves it."""
+
+    moment: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def now(self) -> datetime:
+        return self.moment
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"nobody waits here, not for {seconds}")
+
+
+@dataclass
+class Office:
+    """An administrator's desk over a real ledger on a disk that may be full."""
+
+    ledger: SqliteLedger
+    keyring: Keyring
+    clock: HandClock
+    disk: FlawedDisk
+    folder: Path
+    registry: Registry = field(default_factory=Registry)
+    do: Administration = field(init=False)
+    told: list[Mapping[str, Any]] = field(default_factory=list)
+    """Private values of each entry."""
+
+    async def put(
+        self,
+        changes: tuple[Change, ...],
+        facts: Mapping[str, Fact],
+        private: Mapping[str, bytes],
+        subject: str | None,
+    ) -> Receipt:
+        receipt = await self.ledger.release(
+            ReleaseRequest(
+                request_id=RequestId("r"), kind=EntryKind.CONFIG, facts=facts, private=private, body=b"",
+                changes=changes, subject=subject,
+            )
+        )  # fmt: skip
+        self.told.append(dict(private))
+        for change in changes:
+            self.registry = self.registry.with_change(change)
+            if change.kind == "installationkey":
+                self.keyring.reload(self.registry.revoked_keys)
+        return receipt
+
+    async def act(self, act: acts.Act, by: str = "anh") -> acts.Done:
+        return await self.do(act, by)
+
+    async def furnish(self) -> None:
+        """Register the chain of one firm."""
+        await self.act(AddOrganisation(id="bank-a", vi="A", en="A", org_class="bank", country="VN"))
+        await self.act(
+            AddAgreement(
+                id="AGR-2026-001", org="bank-a", purposes=("research",), valid_from=date(2026, 1, 1),
+                valid_until=date(2027, 12, 31),
+            )
+        )  # fmt: skip
+        await self.act(a_client())
+
+    async def overseers(self, *names: str) -> dict[str, bytes]:
+        """Register people who may lift a freeze; return their apps' secrets."""
+        if "watch" not in self.registry.organisations:
+            await self.act(AddOrganisation(id="watch", vi="W", en="W", org_class="overseer", country="VN"))
+        return {name: await self.person(name, "watch") for name in names}
+
+    async def person(self, name: str, org: str) -> bytes:
+        done = await self.act(AddOperator(id=name, org=org, name=name, password=PASSWORD))
+        secret = done.once.partition("secret=")[2].partition("&")[0]
+        return base64.b32decode(secret + "=" * (-len(secret) % 8))
+
+    def lift(self, name: str, secret: bytes, **changes: Any) -> Lift:
+        code = code_at(secret, step_at(self.clock.now()))
+        members = {
+            "what": Freezable.CLIENT,
+            "target": "etl",
+            "operator": name,
+            "password": PASSWORD,
+            "code": code,
+        }
+        return Lift(**(members | changes))
+
+    async def kinds(self) -> list[str]:
+        return [json.loads(entry)["facts"]["event"] for entry in await self.ledger.entries(0, 256)]
+
+
+def a_client(name: str = "etl") -> AddClient:
+    return AddClient(id=name, agreement="AGR-2026-001", purposes=("research",), keys=(dict(KEY.jwk),))
+
+
+@pytest.fixture
+def disk() -> Iterator[FlawedDisk]:
+    made = FlawedDisk()
+    yield made
+    made.is_full = False
+
+
+@pytest.fixture
+async def office(tmp_path: Path, disk: FlawedDisk) -> AsyncIterator[Office]:
+    clock = HandClock()
+    keyring = Keyring.create(tmp_path / "keys", log_name=LOG)
+    keyring = Keyring.open(tmp_path / "keys", log_name=LOG, now=lambda: unix_ms(clock.now()) / 1000)
+    ledger = SqliteLedger.open(
+        tmp_path / "log.sqlite",
+        signer=keyring.log,
+        origin=LOG,
+        clock=clock,
+        seal=lambda data: keyring.sealer.seal("ledger", data),
+        unseal=lambda data: keyring.sealer.unseal("ledger", data),
+        wrap=lambda data: keyring.sealer.seal("opening-key", data),
+        unwrap=lambda data: keyring.sealer.unseal("opening-key", data),
+        vfs=disk.name,
+    )
+    ledger.start()
+    volatile = Volatile.create(None)
+    built = Office(ledger=ledger, keyring=keyring, clock=clock, disk=disk, folder=tmp_path / "keys")
+    ports = EnrolmentPorts(
+        ledger=ledger,
+        volatile=volatile,
+        tokens=keyring.tokens,
+        sealer=keyring.sealer,
+        registry=lambda: built.registry,
+        clock=clock,
+        nonce_secret=bytes(32),
+        origin="https://gateway.example",
+        issuer="https://gateway.example",
+        audience="https://gateway.example",
+        random_bytes=os.urandom,
+        render=render,
+        rules=dict,
+    )
+    keys = InstallationKeys(keyring, lambda: built.registry, clock)
+    built.do = Administration(
+        Desk(registry=lambda: built.registry, put=built.put, enrolment=ports, keys=keys, clock=clock)
+    )
+    yield built
+    volatile.close()
+    disk.is_full = False
+    await ledger.close()
+
+
+def test_every_act_is_done_by_something() -> None:
+    assert set(DOERS) == set(acts.ACTS.values())
+
+
+async def test_a_chain_is_added_looked_at_and_told_of(office: Office) -> None:
+    await office.furnish()
+
+    (row,) = (await office.act(Look(kind=Kind.CLIENT, id="etl"))).rows
+    assert row == {
+        "id": "etl",
+        "state": "active",
+        "org": "bank-a",
+        "agreement": "AGR-2026-001",
+        "purposes": ["research"],
+        "keys": [KEY.thumbprint],
+        "frozen": False,
+    }
+    assert await office.kinds() == ["add", "add", "add"]
+    assert {private["user"] for private in office.told} == {b"anh"}
+    with pytest.raises(ActRefused, match="never overwritten"):
+        await office.act(a_client())
+    with pytest.raises(ActRefused, match="there is no `AGR-9`"):
+        await office.act(AddClient(id="b", agreement="AGR-9", purposes=("research",), keys=()))
+    with pytest.raises(MalformedRequest):
+        await office.act(a_client("Not Lower"))
+    assert len(await office.kinds()) == 3
+
+
+async def test_nothing_that_is_shown_is_secret(office: Office) -> None:
+    await office.furnish()
+    await office.person("minh", "bank-a")
+
+    (row,) = (await office.act(Look(kind=Kind.OPERATOR, id="minh"))).rows
+
+    assert row == {"id": "minh", "state": "active", "org": "bank-a", "name": "minh", "frozen": False}
+    act = AddOperator(id="lan", org="bank-a", name="Lan", password=PASSWORD)
+    assert PASSWORD not in repr(act)
+    assert PASSWORD not in repr(office.lift("lan", b"x" * 20))
+
+
+async def test_a_state_changes_as_told_and_ended_is_for_good(office: Office) -> None:
+    await office.furnish()
+    client = office.registry.clients["etl"]  # type: ignore[index]
+
+    def to(state: State) -> SetState:
+        return SetState(kind=Kind.CLIENT, id="etl", state=state, reason="lost laptop")
+
+    await office.act(to(State.SUSPENDED))
+    with pytest.raises(ActRefused, match="suspended already"):
+        await office.act(to(State.SUSPENDED))
+    await office.act(to(State.ACTIVE))
+    assert office.registry.clients["etl"] == client  # type: ignore[index]
+    await office.act(to(State.ENDED))
+    for state in (State.ACTIVE, State.SUSPENDED):
+        with pytest.raises(ActRefused, match="for good"):
+            await office.act(to(state))
+    assert (await office.kinds())[3:] == ["suspend", "resume", "end"]
+    assert office.told[-1] == {"user": b"anh", "reason": b"lost laptop"}
+    with pytest.raises(ActRefused, match="at most 1000"):
+        await office.act(SetState(kind=Kind.ORG, id="bank-a", state=State.ENDED, reason="x" * 1001))
+
+
+async def test_a_client_has_two_keys_while_one_is_replaced(office: Office) -> None:
+    await office.furnish()
+
+    await office.act(AddKey(client="etl", key=dict(SPARE.jwk)))
+    for again in (SPARE, THIRD):
+        with pytest.raises(ActRefused):
+            await office.act(AddKey(client="etl", key=dict(again.jwk)))
+    await office.act(RemoveKey(client="etl", thumbprint=KEY.thumbprint))
+    with pytest.raises(ActRefused, match="no key of that thumbprint"):
+        await office.act(RemoveKey(client="etl", thumbprint=KEY.thumbprint))
+    with pytest.raises(MalformedRequest):
+        await office.act(AddKey(client="etl", key={"kty": "EC", "d": "private"}))
+    assert office.registry.clients["etl"].thumbprints == {SPARE.thumbprint}  # type: ignore[index]
+
+
+async def test_a_long_list_comes_in_parts(office: Office) -> None:
+    await office.furnish()
+    change = office.registry.organisations["bank-a"]  # type: ignore[index]
+    from dataclasses import replace  # noqa: PLC0415
+
+    many = {f"org-{number:04}": replace(change, id=f"org-{number:04}") for number in range(ROWS_MAX + 3)}
+    office.registry = replace(office.registry, organisations=many)
+
+    first = await office.act(Look(kind=Kind.ORG))
+    rest = await office.act(Look(kind=Kind.ORG, after=str(first.rows[-1]["id"])))
+
+    assert (len(first.rows), first.more, len(rest.rows), rest.more) == (ROWS_MAX, True, 3, False)
+
+
+async def test_two_different_overseers_lift_what_one_person_froze(office: Office) -> None:
+    await office.furnish()
+    secrets = await office.overseers("lan", "hoa", "tam")
+    outsider = await office.person("minh", "bank-a")
+    await office.act(SetFrozen(what=Freezable.CLIENT, target="etl", reason="key on a public page"))
+    late = (await office.overseers("late"))["late"]
+
+    async def refused(act: Lift, why: str) -> None:
+        with pytest.raises(ActRefused, match=why):
+            await office.act(act)
+        assert office.registry.is_frozen(Freezable.CLIENT, "etl")
+
+    await refused(office.lift("minh", outsider), "not accepted")
+    await refused(office.lift("late", late), "not accepted")
+    await refused(office.lift("lan", secrets["lan"], password="wrong horse battery"), "not accepted")
+    await refused(office.lift("lan", secrets["hoa"]), "not accepted")
+    done = await office.act(office.lift("lan", secrets["lan"]))
+    assert done.says == "noted; another person must say so, too"
+    office.clock.moment += timedelta(minutes=20)
+    await refused(office.lift("lan", secrets["lan"]), "you have said so already")
+    await office.act(office.lift("hoa", secrets["hoa"]))
+
+    assert not office.registry.is_frozen(Freezable.CLIENT, "etl")
+    (freeze,) = office.registry.freezes.values()
+    assert (freeze.state, freeze.lifted_by) == (State.ENDED, ("lan", "hoa"))
+    assert office.told[-1]["operator"] == b"hoa"
+    with pytest.raises(ActRefused, match="not frozen"):
+        await office.act(office.lift("tam", secrets["tam"]))
+
+
+@pytest.mark.parametrize("what", ["suspended", "frozen", "organisation suspended"])
+async def test_an_overseer_who_does_not_count_any_more_lifts_nothing(office: Office, what: str) -> None:
+    await office.furnish()
+    secrets = await office.overseers("lan", "hoa")
+    await office.act(SetFrozen(what=Freezable.CLIENT, target="etl"))
+    match what:
+        case "suspended":
+            await office.act(SetState(kind=Kind.OPERATOR, id="lan", state=State.SUSPENDED))
+        case "frozen":
+            await office.act(SetFrozen(what=Freezable.OPERATOR, target="lan"))
+        case _:
+            await office.act(SetState(kind=Kind.ORG, id="watch", state=State.SUSPENDED))
+
+    with pytest.raises(ActRefused, match="not accepted"):
+        await office.act(office.lift("lan", secrets["lan"]))
+
+
+async def test_where_there_were_not_two_overseers_later_ones_count_and_it_is_said(office: Office) -> None:
+    await office.furnish()
+    early = await office.overseers("lan")
+    done = await office.act(SetFrozen(what=Freezable.CLIENT, target="etl"))
+    later = await office.overseers("hoa")
+
+    assert "nobody can lift it before there are two overseers" in done.says
+    await office.act(office.lift("lan", early["lan"]))
+    await office.act(office.lift("hoa", later["hoa"]))
+    assert not office.registry.is_frozen(Freezable.CLIENT, "etl")
+
+
+async def test_what_is_not_there_is_not_frozen(office: Office) -> None:
+    await office.furnish()
+
+    for what, target in (
+        (Freezable.CLIENT, "nobody"),
+        (Freezable.ORGANISATION, ""),
+        (Freezable.TOKEN, "nobody/token"),
+        (Freezable.DATASET, ""),
+        (Freezable.DATASET, "two words"),
+        (Freezable.EVERYTHING, "something"),
+        (Freezable.KEY, "x" * 129),
+    ):
+        with pytest.raises(ActRefused):
+            await office.act(SetFrozen(what=what, target=target))
+    assert office.registry.freezes == {}
+    await office.act(SetFrozen(what=Freezable.DATASET, target="vn.gso.people-2026"))
+    await office.act(SetFrozen(what=Freezable.EVERYTHING))
+    rows = (await office.act(LookAtFreezes())).rows
+    assert [row["id"] for row in rows] == ["dataset.vn.gso.people-2026", "everything"]
+
+
+async def test_a_full_disk_makes_no_half_a_client_and_no_half_a_key(office: Office) -> None:
+    """The command fails as a whole, and works as a whole once there is room."""
+    await office.furnish()
+    files = {path.name for path in office.folder.iterdir()}
+    office.disk.is_full = True
+
+    for act in (
+        a_client("etl-2"),
+        AddKey(client="etl", key=dict(SPARE.jwk)),
+        AddOperator(id="minh", org="bank-a", name="Minh", password=PASSWORD),
+        RotateKey(kind=KeyKind.TOKENS, now=True),
+        RotateKey(kind=KeyKind.SEALING),
+    ):
+        before = office.registry
+        with pytest.raises(LedgerUnavailable):
+            await office.act(act)
+        assert office.registry is before
+    assert {path.name for path in office.folder.iterdir()} == files
+    office.disk.is_full = False
+    await office.ledger.ready()
+    assert {change.id for change in await office.ledger.registry()} == {"bank-a", "AGR-2026-001", "etl"}
+    await office.act(a_client("etl-2"))
+    assert await office.kinds() == ["add"] * 4
+
+
+async def test_a_key_is_announced_a_day_before_it_works(office: Office) -> None:
+    old = office.keyring.tokens.kid
+
+    done = await office.act(RotateKey(kind=KeyKind.TOKENS))
+    (new,) = office.registry.installation_keys
+    with pytest.raises(ActRefused, match="announced already"):
+        await office.act(RotateKey(kind=KeyKind.TOKENS))
+
+    assert done.rows[0]["kind"] == "tokens"
+    assert set(office.keyring.tokens.public_keys) == {old, new}
+    office.clock.moment += timedelta(hours=23, minutes=59)
+    assert office.keyring.tokens.kid == old
+    office.clock.moment += timedelta(minutes=2)
+    assert office.keyring.tokens.kid == new
+    assert set(office.keyring.tokens.public_keys) == {old, new}
+    office.clock.moment += timedelta(minutes=16)
+    assert set(office.keyring.tokens.public_keys) == {new}
+    await office.act(RotateKey(kind=KeyKind.TOKENS))  # and what is not believed any more is destroyed
+    assert not (office.folder / "tokens.pem").exists()
+
+
+async def test_a_revoked_key_counts_no_more_whatever_is_in_the_folder(office: Office) -> None:
+    old = office.keyring.tokens.kid
+    content = (office.folder / "tokens.pem").read_bytes()
+    with pytest.raises(ActRefused, match="no other key works"):
+        await office.act(RevokeTokenKey(id=old))
+    await office.act(RotateKey(kind=KeyKind.TOKENS, now=True))
+    with pytest.raises(ActRefused, match="no other key works"):
+        await office.act(RevokeTokenKey(id=old))  # not yet
+    office.clock.moment += timedelta(seconds=4)
+    await office.act(RevokeTokenKey(id=old, reason="copied"))
+
+    assert old not in office.keyring.tokens.public_keys
+    assert not (office.folder / "tokens.pem").exists()
+    (office.folder / "tokens.pem").write_bytes(content)  # as a copy that is put back
+    (office.folder / "tokens.pem").chmod(0o600)
+    office.keyring.reload(office.registry.revoked_keys)
+    assert old not in office.keyring.tokens.public_keys
+    with pytest.raises(ActRefused, match="no key for tokens"):
+        await office.act(RevokeTokenKey(id=old))
+
+
+async def test_acts_at_the_same_time_are_done_one_after_the_other(office: Office) -> None:
+    await office.furnish()
+
+    outcomes = await asyncio.gather(
+        *(office.act(a_client("etl-2")) for _ in range(5)), return_exceptions=True
+    )
+
+    assert sum(isinstance(outcome, ActRefused) for outcome in outcomes) == 4
+    assert await office.kinds() == ["add"] * 4
+
+
+def test_records_of_freezes_and_keys_are_well_formed() -> None:
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    good: dict[str, Any] = {
+        "id": "client.etl", "what": Freezable.CLIENT, "target": "etl", "frozen_at": moment, "overseers": (),
+        "lifted_by": (), "state": State.ACTIVE,
+    }  # fmt: skip
+    Freeze(**good)
+    for wrong in (
+        {"id": "client.other"},
+        {"lifted_by": ("a", "a"), "state": State.ENDED},
+        {"lifted_by": ("a", "b")},
+        {"state": State.ENDED},
+        {"frozen_at": moment.replace(tzinfo=None)},
+        {"overseers": ("a b",)},
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011
+            Freeze(**(good | wrong))
+    with pytest.raises(ValueError, match="UTC"):
+        InstallationKey(id="k", kind="tokens", works_from=moment.replace(tzinfo=None), state=State.ACTIVE)

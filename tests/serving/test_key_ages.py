@@ -1,0 +1,35 @@
+"""A key that should be replaced soon is told of by the running gateway, and nothing stops."""
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway import telemetry
+from gateway.keyring.ages import DAY_S, DAYS
+from gateway.keyring.keyring import Keyring
+from gateway.serving.key_ages import key_ages_told
+
+LOG = "gateway.test/log"
+
+
+async def test_an_old_key_is_told_of_at_the_start_and_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry.configure_log()
+    keyring = Keyring.create(tmp_path / "keys", log_name=LOG)
+    made = time.time() - (DAYS["tokens"] - 5.5) * DAY_S
+    os.utime(tmp_path / "keys" / "tokens.pem", (made, made))
+
+    async with key_ages_told(tmp_path / "keys", log_name=LOG, every_s=0.05):
+        await asyncio.sleep(0.4)
+
+    captured = capsys.readouterr()
+    lines = [json.loads(line) for line in (captured.out + captured.err).splitlines() if "key_due" in line]
+    assert len(lines) >= 2
+    assert {(line["kind"], line["key"], line["days_left"]) for line in lines} == {
+        ("tokens", keyring.tokens.kid, 5)
+    }
