@@ -75,6 +75,4 @@ class Authenticate:
         if place.organisation.id != claims.org:
             raise NotAuthenticated(cause="the client is another organisation's now")
         organisation = place.organisation
-        return caller_of(
-            claims, org_class=organisation.org_class, country=organisation.country, ours=ours
-        )
+        return caller_of(claims, org_class=organisation.org_class, country=organisation.country, ours=ours)
