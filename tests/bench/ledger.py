@@ -12,6 +12,7 @@ import itertools
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 
 import apsw
@@ -30,6 +31,10 @@ NAME = "gateway.test/log/2026"
 CALLERS = (64, 512)
 ENTRIES = 6000
 ROUNDS = 5
+PULLS_PER_S = 1000
+"""More than the reverse proxy answers."""
+RECORD_P50_MS, RECORD_P99_MS = 3.0, 15.0
+"""First targets."""
 BATCH = 256
 WORKERS = 2
 OPENING_BYTES = 220
@@ -51,20 +56,39 @@ PRIVATE = {
 BODY = b"b" * 13_000
 
 
+def _reply(number: int) -> ReleaseRequest:
+    return ReleaseRequest(
+        request_id=RequestId(f"00000000-0000-4000-8000-{number:012}"),
+        kind=EntryKind.SINGLE,
+        facts=FACTS,
+        private=PRIVATE,
+        body=BODY,
+    )
+
+
+async def recording_ms(ledger: Ledger, entries: int) -> list[float]:
+    """Return how long each recording takes where ``PULLS_PER_S`` come evenly."""
+    loop, times = asyncio.get_running_loop(), list[float]()
+
+    async def record(number: int) -> None:
+        began = time.perf_counter()  # the loop's own time has whole milliseconds
+        await ledger.release(_reply(number))
+        times.append((time.perf_counter() - began) * 1000)
+
+    started, asked = loop.time(), list[asyncio.Task[None]]()
+    for number in range(entries):
+        asked.append(loop.create_task(record(number)))
+        await asyncio.sleep(started + (number + 1) / PULLS_PER_S - loop.time())
+    await asyncio.gather(*asked)
+    return sorted(times)
+
+
 async def entries_per_s(ledger: Ledger, entries: int, callers: int) -> float:
     numbers = iter(range(entries))
 
     async def caller() -> None:
         for number in numbers:
-            await ledger.release(
-                ReleaseRequest(
-                    request_id=RequestId(f"00000000-0000-4000-8000-{number:012}"),
-                    kind=EntryKind.SINGLE,
-                    facts=FACTS,
-                    private=PRIVATE,
-                    body=BODY,
-                )
-            )
+            await ledger.release(_reply(number))
 
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -143,6 +167,7 @@ async def _rates(plan: Plan, folder: Path) -> list[tuple[float, ...]]:
         with contextlib.closing(_Floor(folder / "floor.sqlite")) as floor:
             return [
                 (
+                    *_percentiles(await recording_ms(ledger, plan.size(ENTRIES // 2))),
                     *[await entries_per_s(ledger, plan.size(ENTRIES), callers) for callers in CALLERS],
                     await _through_workers(ledger, folder / "keys", plan.size(ENTRIES)),
                     floor.entries_per_s(plan.size(ENTRIES)),
@@ -153,18 +178,31 @@ async def _rates(plan: Plan, folder: Path) -> list[tuple[float, ...]]:
         await ledger.close()
 
 
+def _percentiles(times: list[float]) -> tuple[float, float]:
+    return times[len(times) // 2], times[len(times) * 99 // 100]
+
+
 def run(plan: Plan) -> list[Measure]:
     folder = plan.folder / "ledger"
     folder.mkdir()
     rates = uvloop.run(_rates(plan, folder))  # as the gateway runs
-    few, many, workers, floor = (middle([rate[place] for rate in rates]) for place in range(4))
+    p50, p99, few, many, workers, floor = (middle([rate[place] for rate in rates]) for place in range(6))
     return [
         Measure(name="ledger_entries_per_s", value=many, unit="1/s", floor=floor),
         Measure(name="ledger_entries_per_s_64", value=few, unit="1/s", floor=floor),
         Measure(name="ledger_entries_per_s_workers", value=workers, unit="1/s", floor=floor),
+        Measure(name="record_ms_p50", value=p50, unit="ms", floor=RECORD_P50_MS),
+        Measure(name="record_ms_p99", value=p99, unit="ms", floor=RECORD_P99_MS),
     ]
 
 
 FAMILY = Family(
-    names=("ledger_entries_per_s", "ledger_entries_per_s_64", "ledger_entries_per_s_workers"), run=run
+    names=(
+        "ledger_entries_per_s",
+        "ledger_entries_per_s_64",
+        "ledger_entries_per_s_workers",
+        "record_ms_p50",
+        "record_ms_p99",
+    ),
+    run=run,
 )

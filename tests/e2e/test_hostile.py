@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiohttp
+import apsw
 import pytest
 from house import make_house
 from real_data import tables
@@ -418,4 +419,7 @@ def test_a_flood_of_refusals_gets_closed_connections_and_is_counted(tmp_path: Pa
     assert 31 <= len(answered) <= 62  # a window may end in between
     assert answers[-1] == b""
     entries = verify_store(house.store, house.vkey)
-    assert (entries.faults, entries.size) == ((), len(answered) + 3)  # and the rules, start and stop
+    assert (entries.faults, entries.size) == ((), len(answered) + 4)  # and the rules, start, mark and stop
+    leaves = apsw.Connection(str(house.store)).execute("SELECT leaf FROM entry").fetchall()
+    told = [json.loads(leaf)["facts"].get("closed") for (leaf,) in leaves]
+    assert [closed for closed in told if closed] == [{"flood": len(answers) - len(answered)}]

@@ -35,6 +35,7 @@ from gateway.ledger.wire import (
 from gateway.terms.charge import Charge
 from gateway.terms.entry import Change
 from gateway.transparency.canonical import parsed
+from tests.faults.share import say
 
 WORKERS = 4
 
@@ -354,6 +355,7 @@ class Children:
                         stdout=asyncio.subprocess.PIPE,
                         pass_fds=[theirs.fileno()],
                         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                        limit=2**20,  # bytes of one answer: ten thousand outcomes in a line
                     )
                 )
         return self
@@ -388,6 +390,7 @@ async def test_64_clients_over_four_workers_never_overspend(
 
             assert said == {"charge": 33, "BudgetExhausted": 31}
             assert await crew.store.spent(build.nodes(lineage=f"l-{number}")) == (build.loss(99),) * 3
+    say(f"{rounds} rounds of 64 clients over {WORKERS} workers on the last units: never overspent")
 
 
 @pytest.mark.parametrize("rounds", [10, pytest.param(200, marks=pytest.mark.long)])
@@ -401,6 +404,7 @@ async def test_one_key_at_four_workers_at_once_charges_once(
 
             assert said == {"charge": 1, "IdempotencyInProgress": 51}
             assert await crew.store.spent(build.nodes(lineage=f"k-{number}")) == (build.loss(1),) * 3
+    say(f"{rounds} rounds of 52 clients over {WORKERS} workers under one key: one charge each")
 
 
 @pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.long)])
@@ -410,3 +414,4 @@ async def test_a_proof_at_four_workers_at_once_serves_once(count: int, crew: Any
         said = await children.all_do("use", "proof", count)
 
     assert said == {True: count, False: count * (WORKERS - 1)}
+    say(f"{count} used ids, each at {WORKERS} workers at once: each served once")
