@@ -5,6 +5,7 @@ port of their own, on loopback unless the settings say otherwise. Workers count 
 process sums; a file belongs to a place in the crew, so that a worker that replaces another counts on.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -233,5 +234,6 @@ def failure(request_id: str, error: BaseException) -> None:
 
 
 def log(event: str, **fields: str | float | bool) -> None:
-    """Write one event; ``event`` is a constant name."""
-    structlog.get_logger().info(event, **fields)
+    """Write one event; ``event`` is a constant name. A log that cannot be written stops nothing else."""
+    with contextlib.suppress(OSError, ValueError):  # standard error is a broken pipe, or closed
+        structlog.get_logger().info(event, **fields)
