@@ -135,7 +135,12 @@ async def test_a_file_that_changes_while_it_is_served_is_answered_anew_or_not_at
                 path.write_text(content, encoding="utf-8")
                 ages.append(await asked(session))
             path.write_text(f"id,age\n{SECRET},5\n", encoding="utf-8")
-            ages.append(await asked(session))
+            last = await asked(session)
+            async with asyncio.timeout(10):  # what could not be prepared rests for ten times what that took
+                while last == CHARGED_FAILURE:
+                    await asyncio.sleep(0.1)
+                    last = await asked(session)
+            ages.append(last)
 
     assert ages == [[1], [2, 3], CHARGED_FAILURE, CHARGED_FAILURE, [5]]
     assert entries(house) > 2 * len(ages)
