@@ -19,8 +19,11 @@ from gateway.services.ports import EnrolmentPorts
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
 
-REMEMBERED: Final = timedelta(minutes=5)
-"""How long after its end a token stays revoked: by so much a clock may be set back."""
+REMEMBERED: Final = timedelta(days=1)
+"""How long after its end a token stays revoked: by so much a clock may be set back.
+
+SECURITY: a revocation made while the clock ran ahead lets go of those whose time is over by that clock.
+"""
 
 
 async def revoke(query: Query, ports: EnrolmentPorts) -> Reply:
