@@ -1,9 +1,10 @@
-"""Integer privacy-loss arithmetic and the budget tree: lineage, organisation, client.
+"""Integer arithmetic of what answers cost, and the budget tree: lineage, organisation, client.
 
 Approximate zCDP adds up: the sum of rho and the sum of delta of all answers bound what they tell
 together, also when later questions depend on earlier answers (Whitehouse, Ramdas, Rogers and Wu,
 "Fully-Adaptive Composition in Differential Privacy", ICML 2023). So a node of the tree is two
-integers, and its cap holds for whoever asks in whatever order. All rounding is against the caller.
+integers, and its cap holds for whoever asks in whatever order. All rounding is against the caller. The
+keys that lookups try are counted in the same tree (docs/decisions/0017).
 """
 
 import math
@@ -62,14 +63,22 @@ def debits(lineage: LineageId, org: OrgId, client: ClientId, loss: Loss, caps: C
 
 
 def fits(spent: Loss, debit: Debit) -> bool:
-    """Return whether a debit leaves its node within both caps."""
-    rho_fits = spent.rho + debit.loss.rho <= debit.cap.rho
-    return rho_fits and spent.delta + debit.loss.delta <= debit.cap.delta
+    """Return whether a debit leaves its node within the caps: of keys, if it takes some, or of privacy loss."""
+    loss, cap = debit.loss, debit.cap
+    if loss.keys and spent.keys + loss.keys > cap.keys:
+        return False
+    if loss.keys and not loss.rho and not loss.delta:
+        return True
+    return spent.rho + loss.rho <= cap.rho and spent.delta + loss.delta <= cap.delta
 
 
 def left(spent: Loss, cap: Loss) -> Loss:
     """Return what remains, never below zero."""
-    return Loss(PicoRho(max(0, cap.rho - spent.rho)), PicoDelta(max(0, cap.delta - spent.delta)))
+    return Loss(
+        PicoRho(max(0, cap.rho - spent.rho)),
+        PicoDelta(max(0, cap.delta - spent.delta)),
+        max(0, cap.keys - spent.keys),
+    )
 
 
 def total(losses: tuple[Loss, ...]) -> Loss:
@@ -77,4 +86,5 @@ def total(losses: tuple[Loss, ...]) -> Loss:
     return Loss(
         PicoRho(sum(loss.rho for loss in losses)),
         PicoDelta(sum(loss.delta for loss in losses)),
+        sum(loss.keys for loss in losses),
     )

@@ -12,12 +12,15 @@
     ├── NotAuthenticated              credentials missing, malformed, expired, revoked or not bound
     │   ├── ProofNonceRequired        the proof carries no nonce of ours, or an old one
     │   ├── ProofRefused              the proof does not prove this request
+    │   ├── RequestNotSaved           the token is for one saved request, and this is another
     │   └── StepUpRequired            a stronger or fresher activation is needed (RFC 9470)
     ├── OAuthRefused                  an OAuth endpoint says no, in OAuth's own words (RFC 6749)
     ├── NotPermitted                  no sharing rule permits this, or one forbids it
     ├── Frozen                        somebody stopped what is asked for, until two people lift it
     ├── DatasetUnknown
     ├── BudgetExhausted               it would cost more than is left somewhere
+    ├── KeysExhausted                 it would try more keys than are left somewhere
+    ├── AnswerGone                    the rows of an idempotency key are kept no longer
     ├── IdempotencyMismatch           the key was used for another request
     ├── IdempotencyInProgress         the first request of that key is not finished
     ├── TooManyAttempts               sign-in or activation tried too often
@@ -117,6 +120,10 @@ class ProofRefused(NotAuthenticated):
     """The DPoP proof does not prove this very request (RFC 9449 section 4.3)."""
 
 
+class RequestNotSaved(NotAuthenticated):
+    """The token is for one request that a person approved, and this is another (RFC 6750 section 3.1)."""
+
+
 class StepUpRequired(NotAuthenticated):
     """A stronger or fresher activation is needed (RFC 9470)."""
 
@@ -173,6 +180,26 @@ class BudgetExhausted(GatewayError):
     def members(self) -> Mapping[str, object]:
         left = {} if self.left is None else {"pico_rho_left": self.left.rho}
         return {"pico_rho_cost": self.cost.rho, **left}
+
+
+class KeysExhausted(GatewayError):
+    """The lookup would try more keys than the caller has left.
+
+    SECURITY: ``left`` is the caller's own (organisation or client), never the lineage's.
+    """
+
+    def __init__(self, detail: str, *, cost: Loss, left: Loss | None) -> None:
+        super().__init__(detail)
+        self.cost = cost
+        self.left = left
+
+    def members(self) -> Mapping[str, object]:
+        left = {} if self.left is None else {"keys_left": self.left.keys}
+        return {"keys_cost": self.cost.keys, **left}
+
+
+class AnswerGone(GatewayError):
+    """The rows that were answered under an idempotency key are kept no longer; the charge stays."""
 
 
 class IdempotencyMismatch(GatewayError):

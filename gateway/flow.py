@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from gateway.errors import ChargedFailure, DataChanged
+from gateway.errors import AnswerGone, ChargedFailure, DataChanged
 from gateway.problems import problem, unrecorded
 from gateway.terms.caller import Caller
 from gateway.terms.charge import Charge, Receipt, StoredAnswer
@@ -33,7 +33,7 @@ class Steps:
     decide: Callable[[Query, Caller], Permit]
     stand: Callable[[Caller, Permit], None]
     plan: Callable[[Query, Caller, Permit], Awaitable[Plan]]
-    describe: Callable[[Plan], Reply]
+    describe: Callable[[Plan, Permit], Reply]
     place: Callable[[Caller], AbstractAsyncContextManager[None]]
     charge: Callable[[Query, Caller, Permit, Plan], Awaitable[Charge | StoredAnswer | None]]
     slot: Callable[[Plan, Charge | StoredAnswer | None], AbstractAsyncContextManager[None]]
@@ -71,7 +71,7 @@ async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
     steps.stand(caller, permit)  # nothing of it is frozen
     seen.plan = plan = await steps.plan(query, caller, permit)  # (3)
     if query.dry_run:
-        return steps.describe(plan)  # the price; no data was touched
+        return steps.describe(plan, permit)  # the price; no data was touched
     async with steps.place(caller):  # who finds no place is turned away before anything is charged
         seen.charge = charge = await steps.charge(query, caller, permit, plan)  # (4) durable
         try:
@@ -86,6 +86,8 @@ async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
         except Exception as error:  # SECURITY: one failure for the outside, whatever happened (P5)
             if charge is None and isinstance(error, DataChanged):
                 raise  # rows, which cost nothing: who pages must know to start again
+            if isinstance(charge, StoredAnswer) and isinstance(error, AnswerGone):
+                raise  # time alone decided it, and nothing was looked up
             raise ChargedFailure(seen.charge_index) from error
 
 

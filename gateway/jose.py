@@ -4,7 +4,6 @@ Encoding, public keys as JWK, thumbprints, and the digests a proof carries. Noth
 a signature and nothing here sees a private key; ``identity`` verifies, ``client`` and ``keyring`` sign.
 """
 
-import base64
 import binascii
 import hashlib
 import json
@@ -24,11 +23,13 @@ COORDINATE_BYTES = 32
 KEYS_MAX: Final = 4096
 """Public keys and thumbprints kept after they were read once; what they are is a function of their text."""
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]*")
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 def base64url(data: bytes) -> str:
     """Return base64url without padding (RFC 7515 section 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_URL_SAFE).decode("ascii")
 
 
 def base64url_decoded(text: str) -> bytes:
@@ -42,7 +43,7 @@ def base64url_decoded(text: str) -> bytes:
     if _ALPHABET.fullmatch(text) is None:
         raise ValueError("not base64url")
     try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        data = binascii.a2b_base64(text.encode("ascii").translate(_STANDARD) + b"=" * (-len(text) % 4))
     except binascii.Error as error:
         raise ValueError("not base64url") from error
     if base64url(data) != text:
@@ -129,6 +130,16 @@ def _thumbprint(members: tuple[tuple[str, str], ...]) -> Thumbprint:
 def token_hash(token: str) -> str:
     """Return ``ath``: the hash of an access token in its proof (RFC 9449 section 4.2)."""
     return base64url(hashlib.sha256(token.encode("ascii")).digest())
+
+
+def request_digest(method: str, path: str, query_string: str, body: bytes) -> str:
+    """Return the name of one exact request: no other method, path, query string or body has it.
+
+    SHA-256 over words of its own and each part behind its length, so that no two splits are one text.
+    """
+    parts = (method.encode("ascii"), path.encode("ascii"), query_string.encode("ascii"), body)
+    framed = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return base64url(hashlib.sha256(b"gateway saved request 1\x00" + framed).digest())
 
 
 def query_digest(query_string: str, body: bytes) -> str:

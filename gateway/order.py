@@ -88,6 +88,16 @@ class Order:
             lowest = np.sort(np.concatenate([lowest, ranks[ranks >= first]]))[:count]
         return _table(self._places(lowest), lowest)
 
+    def first_of_each(
+        self, groups: npt.NDArray[np.int64], places: npt.NDArray[np.int64], count: int
+    ) -> pa.Table:
+        """Return ``nth``, ``group``, ``place`` of the lowest ``count`` of each group's places, by rank."""
+        by_rank = np.lexsort((self._ranks(places.astype(np.uint64)), groups))
+        ordered = groups[by_rank]
+        nth = np.arange(len(ordered)) - np.searchsorted(ordered, ordered, side="left")
+        chosen = by_rank[nth < count]
+        return pa.table({"nth": np.arange(len(chosen)), "group": groups[chosen], "place": places[chosen]})
+
     def _places(self, ranks: _Numbers) -> _Numbers:
         half, mask, cipher = self._parts()
         left, right = ranks >> half, ranks & mask

@@ -40,11 +40,14 @@ PROBLEM_TYPES: Final[Mapping[type[Exception], ProblemType]] = {
     errors.NotAuthenticated: ProblemType("not-authenticated", 401, "Credentials not accepted"),
     errors.ProofNonceRequired: ProblemType("proof-nonce-required", 401, "The proof needs a fresh nonce"),
     errors.ProofRefused: ProblemType("proof-refused", 401, "The proof does not prove this request"),
+    errors.RequestNotSaved: ProblemType("request-not-saved", 403, "This token is for another request"),
     errors.StepUpRequired: ProblemType("step-up", 401, "Stronger authentication required"),
     errors.NotPermitted: ProblemType("not-permitted", 403, "No sharing rule permits this"),
     errors.Frozen: ProblemType("frozen", 403, "Stopped for now"),
     errors.DatasetUnknown: ProblemType("dataset-unknown", 404, "No dataset of that name"),
     errors.BudgetExhausted: ProblemType("budget-exhausted", 429, "Privacy budget exhausted"),
+    errors.KeysExhausted: ProblemType("keys-exhausted", 429, "No keys left to try"),
+    errors.AnswerGone: ProblemType("answer-gone", 410, "The answer is kept no longer"),
     errors.IdempotencyMismatch: ProblemType("idempotency-mismatch", 422, "Idempotency key used otherwise"),
     errors.IdempotencyInProgress: ProblemType("idempotency-in-progress", 409, "Still being answered"),
     errors.DataChanged: ProblemType("data-changed", 409, "The data changed between two pages"),
@@ -59,6 +62,7 @@ CHALLENGES: Final[Mapping[type[Exception], str]] = {
     errors.NotAuthenticated: "invalid_token",
     errors.ProofNonceRequired: "use_dpop_nonce",
     errors.ProofRefused: "invalid_dpop_proof",
+    errors.RequestNotSaved: "insufficient_scope",
     errors.StepUpRequired: "insufficient_user_authentication",
 }
 

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import accumulate
-from typing import Final, cast
+from typing import Final, NoReturn, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 KEY_BYTES: Final = 32
 PART_CHARS_MAX: Final = 200
 EPOCH: Final = "1"
-"""Tokens and orders of one epoch agree; a new epoch would make all of them new."""
+"""The first. Tokens and orders of one epoch agree; with another epoch's key all of them are others."""
 
 TEXT_BYTES_MAX: Final = 1024
 """A longer text is no identifier and becomes null."""
@@ -48,18 +48,22 @@ _NOT_OURS: Final = "not a token of this key"
 
 
 class PseudonymKey:
-    """A handle over the 32-byte master secret; only derived keys leave it, and its repr hides it."""
+    """A handle over one epoch's 32-byte master secret; only derived keys leave it, and its repr hides it."""
 
-    __slots__ = ("_derived", "_master")
+    __slots__ = ("_derived", "_master", "epoch")
 
-    def __init__(self, master: bytes) -> None:
+    def __init__(self, master: bytes, epoch: str = EPOCH) -> None:
         if len(master) != KEY_BYTES:
             raise ValueError(f"the master secret is not {KEY_BYTES} bytes")
         self._master = master
         self._derived = lru_cache(maxsize=KEYS_MAX)(self._derive)
+        self.epoch: Final = epoch
 
     def __repr__(self) -> str:
         return "PseudonymKey(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a private key is not copied")
 
     def derive(self, purpose: str, domain: str, recipient: str, epoch: str) -> bytes:
         """Return the 32-byte key of one use; keys of two uses tell nothing of each other.
@@ -78,11 +82,11 @@ class PseudonymKey:
 
     def token_key(self, domain: str, recipient: str) -> bytes:
         """Return the key of one recipient's tokens in one domain, for ``tokens_of`` and ``value_of``."""
-        return self.derive("token", domain, recipient, EPOCH)
+        return self.derive("token", domain, recipient, self.epoch)
 
     def order_key(self, recipient: str, dataset: str) -> bytes:
         """Return the key of the row order that one recipient sees in one dataset."""
-        return self.derive("order", dataset, recipient, EPOCH)
+        return self.derive("order", dataset, recipient, self.epoch)
 
 
 def canonical(text: str) -> str | None:
@@ -151,14 +155,14 @@ _STARTS: Final = tuple(accumulate((w[0] * r[0] for w, r in zip(_WEIGHTS, _RADIXE
 """Rank of the first text of each length from 1; the last is the number of ranks."""
 _RANKS: Final = _STARTS[-1]
 
-_PLAIN_CHARS_MAX: Final = 12
+_PLAIN_LENGTHS: Final = frozenset(range(1, 13))
 _IS_DIGIT: Final = np.zeros(256, dtype=np.bool_)
 _IS_DIGIT[np.frombuffer(_DIGITS.encode(), dtype=np.uint8)] = True
 _DIGIT_OF: Final = np.zeros(256, dtype=np.uint64)
 _DIGIT_OF[np.frombuffer(_DIGITS.encode(), dtype=np.uint8)] = np.arange(len(_DIGITS))
 
 
-_Characters = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
+_Characters = tuple[npt.NDArray[np.uint8], list[int]]
 """The bytes of ASCII texts, one text after the other, and how many bytes each has."""
 
 
@@ -169,25 +173,32 @@ def _plain_of(texts: Sequence[str | None]) -> _Characters | None:
     there = cast("Sequence[str]", texts)
     if not "".join(there).isascii():
         return None
+    if not set(map(len, there)) <= _PLAIN_LENGTHS:
+        return None
     characters, lengths = _characters_of(there)
-    fits = lengths.min() > 0 and lengths.max() <= _PLAIN_CHARS_MAX and _IS_DIGIT[characters].all()
-    return (characters, lengths) if fits else None
+    return (characters, lengths) if _IS_DIGIT.take(characters).all() else None
 
 
 def _characters_of(texts: Sequence[str]) -> _Characters:
-    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    return np.frombuffer("".join(texts).encode("ascii"), dtype=np.uint8), lengths
+    return np.frombuffer("".join(texts).encode("ascii"), dtype=np.uint8), list(map(len, texts))
 
 
-def _ranks_of(characters: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64]) -> _Words:
+def _ranks_of(characters: npt.NDArray[np.uint8], lengths: list[int]) -> _Words:
     """Return the rank of each short identifier."""
-    ranks = np.empty(len(lengths), dtype=np.uint64)
-    for length in set(lengths.tolist()):
-        chosen = lengths == length
-        same = characters if chosen.all() else characters[np.repeat(chosen, lengths)]
-        weights = np.array(_WEIGHTS[length - 1], dtype=np.uint64)
-        ranks[chosen] = _DIGIT_OF[same].reshape(-1, length) @ weights + np.uint64(_STARTS[length - 1])
+    different = set(lengths)
+    if len(different) == 1:
+        return _ranks_at(characters, *different)
+    ranks, sizes = np.empty(len(lengths), dtype=np.uint64), np.array(lengths)
+    for length in different:
+        chosen = sizes == length
+        ranks[chosen] = _ranks_at(characters[np.repeat(chosen, sizes)], length)
     return ranks
+
+
+def _ranks_at(characters: npt.NDArray[np.uint8], length: int) -> _Words:
+    """Return the ranks of short identifiers of one length."""
+    weights = np.array(_WEIGHTS[length - 1], dtype=np.uint64)
+    return _DIGIT_OF.take(characters).reshape(-1, length) @ weights + np.uint64(_STARTS[length - 1])
 
 
 def _text_of(rank: int) -> str:
@@ -201,7 +212,7 @@ def _text_of(rank: int) -> str:
     return "".join(characters)
 
 
-def _short_tokens(characters: npt.NDArray[np.uint8], lengths: npt.NDArray[np.int64], key: bytes) -> list[str]:
+def _short_tokens(characters: npt.NDArray[np.uint8], lengths: list[int], key: bytes) -> list[str]:
     """Return one-block tokens: rank and constant, encrypted together."""
     plain = np.empty((len(lengths), 2), dtype=">u8")
     plain[:, 0] = _ranks_of(characters, lengths)
@@ -250,7 +261,7 @@ _LAST_CHARS: Final = np.frombuffer(_CONSONANTS[:4].encode(), dtype=np.uint8)
 def _spelled(blocks: bytes) -> str:
     """Return the text of so many blocks."""
     halves = np.frombuffer(blocks, dtype=">u8").astype(np.uint64).reshape(-1, 2)
-    pairs = _PAIR_CHARS[(halves[:, :, np.newaxis] >> _SHIFTS) & np.uint64(511)]
+    pairs = _PAIR_CHARS.take((halves[:, :, np.newaxis] >> _SHIFTS) & np.uint64(511))
     characters = np.empty((len(halves), _BLOCK_CHARS), dtype=np.uint8)
     characters[:, :28] = pairs.view(np.uint8).reshape(-1, 28)
     characters[:, 28] = _LAST_CHARS[

@@ -37,6 +37,12 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     """0 picks a free port."""
+    tls_certificate: str = NOBODY
+    """PEM file with the gateway's certificate and what leads to its root; ``none``: TLS ends in front."""
+    tls_key: str = NOBODY
+    """PEM file with the certificate's private key."""
+    client_ca: str = NOBODY
+    """PEM file with the authorities of clients' certificates; ``none``: clients are not asked for any."""
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9464
     """0 picks a free port."""
@@ -64,12 +70,17 @@ class Settings:
     """``quorum``: no start unless so many witnesses answer; ``alone``: start without them too."""
     witness_interval_s: float = 10.0
     """Between two requests for cosignatures."""
+    pseudonym_share_1: str = NOBODY
+    """File with a custodian's share of the pseudonyms' key; ``none``: the key is undivided, or it is given."""
+    pseudonym_share_2: str = NOBODY
+    """The other custodian's."""
 
     def __post_init__(self) -> None:
         if not self.origin.startswith(("https://", "http://127.0.0.1", "http://localhost")):
             raise HomeInvalid("`origin` must be an https address (http only on loopback)")
         if self.origin.endswith("/") or self.origin.count("/") != len("//"):
             raise HomeInvalid("`origin` is scheme, host and port, without a path")
+        self._check_tls()
         for name in ("port", "metrics_port"):
             if not 0 <= getattr(self, name) <= PORT_MAX:
                 raise HomeInvalid(f"`{name}` is not a port")
@@ -78,6 +89,24 @@ class Settings:
         for name in MORE_THAN_0:
             if getattr(self, name) <= 0:
                 raise HomeInvalid(f"`{name}` must be more than 0")
+
+    @property
+    def tls_ends_here(self) -> bool:
+        return self.tls_certificate != NOBODY
+
+    @property
+    def asks_for_certificates(self) -> bool:
+        return self.client_ca != NOBODY
+
+    def _check_tls(self) -> None:
+        if (self.tls_certificate == NOBODY) != (self.tls_key == NOBODY):
+            raise HomeInvalid("`tls_certificate` and `tls_key` are set together")
+        if self.asks_for_certificates and not self.tls_ends_here:
+            raise HomeInvalid(
+                "`client_ca` needs `tls_certificate`: only where TLS ends is a client's certificate proved"
+            )
+        if self.tls_ends_here and not self.origin.startswith("https://"):
+            raise HomeInvalid("`origin` must be an https address where TLS ends in the gateway")
 
 
 def load_settings(home: Path) -> Settings:

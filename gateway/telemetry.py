@@ -52,6 +52,12 @@ _UNKNOWN_FIELDS = Counter(
     ("dataset",),
     registry=REGISTRY,
 )
+_UNNAMED = Gauge(
+    "gateway_source_columns_unnamed",
+    "Columns of a source, or of an upstream's rows so far, that the document does not name; dropped.",
+    ("dataset",),
+    registry=REGISTRY,
+)
 _UPSTREAM_FAILURES = Counter(
     "gateway_upstream_failures_total", "Upstreams that did not answer well.", ("dataset",), registry=REGISTRY
 )
@@ -85,6 +91,17 @@ _RULES_REVISION = Gauge(
     "gateway_rules_revision",
     "The revision of a dataset's sharing rules that decides.",
     ("dataset",),
+    registry=REGISTRY,
+)
+_TLS_REFUSED = Gauge(
+    "gateway_tls_refused",
+    "1 where certificate or key could not be taken over and the last good ones serve; 0 is well.",
+    registry=REGISTRY,
+)
+_KEY_DAYS = Gauge(
+    "gateway_key_days_left",
+    "Days until a key of the installation should be replaced; negative when it is late.",
+    ("kind",),
     registry=REGISTRY,
 )
 _REPLACED = Counter(
@@ -126,9 +143,19 @@ def give_back_closed(closed: Mapping[str, int]) -> None:
     _UNTOLD.update(closed)
 
 
+def tls_renewed(*, refused: bool) -> None:
+    """Tell whether the operator's newest certificate and key are the ones that serve."""
+    _TLS_REFUSED.set(refused)
+
+
 def unknown_fields(dataset: str, count: int) -> None:
     """Count members that were dropped because no column of the document has their name."""
     _UNKNOWN_FIELDS.labels(dataset).inc(count)
+
+
+def columns_unnamed(dataset: str, count: int) -> None:
+    """Show how many columns a source has beyond its document; the log line of that name says which."""
+    _UNNAMED.labels(dataset).set(count)
 
 
 def upstream_failed(dataset: str) -> None:
@@ -153,6 +180,11 @@ def rules_taken_over(revisions: Mapping[str, int], refused: int) -> None:
     for dataset, revision in revisions.items():
         _RULES_REVISION.labels(dataset).set(revision)
     _RULES_REFUSED.set(refused)
+
+
+def key_days_left(kind: str, days: int) -> None:
+    """Show how long the active key of a kind may still serve."""
+    _KEY_DAYS.labels(kind).set(days)
 
 
 def worker_replaced(place: int) -> None:

@@ -1,7 +1,7 @@
 """The composition root: the only file that names concrete classes, and the home folder's layout.
 
     gateway.toml   settings              policies/   active sharing rules, one file a dataset
-    keys/          own keys, issuers     ledger/     log.sqlite; the last head: signed, cosigned
+    keys/          own keys; trusted     ledger/     log.sqlite; the last head: signed, cosigned
     data/          sources               snapshots/  sources as questions read them, made again when lost
     run/           state that a restart voids
 
@@ -30,6 +30,7 @@ from gateway.engines.port import Engine
 from gateway.engines.router import EngineRouter
 from gateway.engines.upstream import UpstreamEngine
 from gateway.errors import Fault, HomeInvalid
+from gateway.keyring.custody import Share, master_keys
 from gateway.keyring.issuers import TrustedIssuers, trusted_issuers
 from gateway.keyring.keyring import Keyring
 from gateway.ledger.key_file import FILE_NAME as KEYS
@@ -38,21 +39,21 @@ from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.tile_reader import TileReader
 from gateway.ledger.volatile import Volatile
 from gateway.ledger.witnesses import Witnesses, watched
-from gateway.registry.registry import Registry
-from gateway.services import account, activation, enrolment, introspection, revocation
+from gateway.services import account, activation, enrolment, introspection, joining, revocation
 from gateway.services.budgets import Budgets
 from gateway.services.catalogue import Catalogue
 from gateway.services.current import Current
-from gateway.services.metadata import authorization_server_metadata, key_set, protected_resource_metadata
+from gateway.services.metadata import key_set
 from gateway.services.ports import EnrolmentPorts
-from gateway.services.stewardship import RULES, activated
+from gateway.services.renewal import record_all, rules_at
 from gateway.settings import FILE_NAME, Settings, load_settings, settings_text
 from gateway.steps.authenticate import Authenticate
 from gateway.steps.charge import MakeCharge
 from gateway.steps.decide import Decide
+from gateway.steps.kept import Kept
 from gateway.steps.place import Places
 from gateway.steps.plan import MakePlan, described
-from gateway.steps.protect import Protect, repeated
+from gateway.steps.protect import Protect, Repeat
 from gateway.steps.record import Record
 from gateway.steps.slot import Slot
 from gateway.steps.stand import Stand
@@ -62,11 +63,10 @@ from gateway.terms.identifiers import RequestId
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
 from gateway.terms.seen import Seen
-from gateway.web import openapi
-from gateway.web.api import Api, ServiceCall
-from gateway.web.open import open_endpoints
+from gateway.web.api import ALWAYS, OVER_TLS, Api, ServiceCall
+from gateway.web.open import documents, open_endpoints
 from gateway.web.pages.render import SCRIPT, render
-from gateway.web.routes import Service
+from gateway.web.routes import Service, routed
 
 Result = TypeVar("Result")
 
@@ -170,8 +170,12 @@ def create_home(home: Path, settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def opened(home: Path, *, settings: Settings | None = None) -> AsyncIterator[Gateway]:
+async def opened(
+    home: Path, *, settings: Settings | None = None, shares: tuple[Share, ...] | None = None
+) -> AsyncIterator[Gateway]:
     """Open an installation, recover what a crash left, activate its rules; close it at the end.
+
+    ``shares`` are the custodians', of who makes pseudonyms; None: nobody will be answered from here.
 
     Raises:
         HomeInvalid: Something in the folder is missing, unreadable, or held by another process.
@@ -180,7 +184,11 @@ async def opened(home: Path, *, settings: Settings | None = None) -> AsyncIterat
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(home_locked(home))
-        keyring = Keyring.open(home / "keys", log_name=settings.log_origin)
+        keyring = Keyring.open(
+            home / "keys",
+            log_name=settings.log_origin,
+            pseudonyms=None if shares is None else master_keys(home / "keys", shares),
+        )
         ledger = open_ledger(home, home / "ledger", keyring, clock)
         stack.push_async_callback(ledger.close)
         tiles = TileReader.open(home / STORE)
@@ -194,8 +202,8 @@ async def opened(home: Path, *, settings: Settings | None = None) -> AsyncIterat
         engine = engine_of(home, settings)
         stack.push_async_callback(engine.close)
         known = await ledger.registry()
-        rules = activated(home / "policies", known)
-        current = Current(Registry.of(change for change in known if change.kind != RULES), rules.rules)
+        rules = rules_at(home, known)
+        current = Current.of(known, rules.rules)
         current.keep_keys(keyring)
         gateway = Gateway(
             home=home,
@@ -214,8 +222,7 @@ async def opened(home: Path, *, settings: Settings | None = None) -> AsyncIterat
             faults=rules.faults,
             nonce_secret=os.urandom(32),
         )
-        if rules.changes:
-            await gateway.register(rules.changes)
+        await record_all(rules.taken, gateway.put)
         yield gateway
 
 
@@ -278,7 +285,11 @@ def api_of(gateway: Parts) -> Api:
         steps=_steps(gateway, authenticate),
         services=_services(gateway, authenticate),
         open_endpoints=open_endpoints(
-            documents=_documents(gateway),
+            documents=documents(
+                gateway.settings.origin,
+                certificates=gateway.settings.asks_for_certificates,
+                log_vkeys=lambda: gateway.keyring.log_keys.vkeys,
+            ),
             key_set=lambda: key_set(gateway.keyring.tokens.jwks),
             checkpoint=gateway.published,
             ready=gateway.ledger.ready,
@@ -290,12 +301,14 @@ def api_of(gateway: Parts) -> Api:
         clock=gateway.clock,
         refusals_max=gateway.settings.refusals_max,
         trusted_fronts=gateway.settings.trusted_fronts,
+        headers=ALWAYS | (OVER_TLS if gateway.settings.tls_ends_here else {}),
     )
 
 
 def _steps(gateway: Parts, authenticate: Authenticate) -> flow.Steps:
     """Return the eight steps of ``flow.py``, each with what it needs."""
     settings = gateway.settings
+    kept = Kept(gateway.volatile, gateway.keyring.sealer, gateway.clock)
     return flow.Steps(
         authenticate=authenticate,
         decide=Decide(lambda: gateway.current.rules, gateway.clock),
@@ -306,8 +319,8 @@ def _steps(gateway: Parts, authenticate: Authenticate) -> flow.Steps:
         charge=MakeCharge(gateway.ledger),
         slot=Slot(gateway.clock),
         execute=gateway.engine.execute,
-        protect=Protect(gateway.keyring),
-        repeat=repeated,
+        protect=Protect(gateway.keyring, kept),
+        repeat=Repeat(kept),
         record=Record(gateway.ledger, gateway.on_changes),
         abandon=gateway.ledger.abandon,
     )
@@ -330,6 +343,7 @@ def enrolment_ports(gateway: Parts) -> EnrolmentPorts:
         random_bytes=os.urandom,
         render=render,
         rules=lambda: current.rules,
+        routed=routed,
         poll_interval_s=settings.device_interval_s,
     )
 
@@ -349,6 +363,7 @@ def _services(gateway: Parts, authenticate: Authenticate) -> Mapping[Service, Se
         Service.INTROSPECT: partial(_enrolling, introspection.introspect, ports),
         Service.ACTIVATE: partial(_enrolling, activation.activate, ports),
         Service.ACCOUNT: partial(_enrolling, account.account, ports),
+        Service.ENROL: partial(_enrolling, joining.enrol, ports),
     }
 
 
@@ -359,22 +374,6 @@ async def _enrolling(
     _seen: Seen,
 ) -> Reply:
     return await endpoint(query, ports)
-
-
-def _documents(gateway: Parts) -> dict[str, object]:
-    """Return the open endpoints that are fixed documents."""
-    origin = gateway.settings.origin
-    resource = protected_resource_metadata(origin=origin, issuer=origin, audience=origin)
-    return {
-        "/openapi.json": openapi.document(origin),
-        "/.well-known/oauth-authorization-server": authorization_server_metadata(
-            origin=origin, issuer=origin
-        ),
-        "/.well-known/oauth-protected-resource": {
-            **resource,
-            "gateway_log_key": gateway.keyring.log_keys.vkeys,
-        },
-    }
 
 
 @contextmanager

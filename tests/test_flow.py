@@ -18,6 +18,7 @@ from builders import NOON, a_caller, a_permit, a_query, a_rows_plan, a_statistic
 from gateway import flow
 from gateway.errors import (
     ActRefused,
+    AnswerGone,
     BudgetExhausted,
     DataChanged,
     EngineFailed,
@@ -227,6 +228,21 @@ async def test_a_stored_answer_is_given_again_without_touching_data(world: World
     assert outcome.reply.body == b"as before"
     assert "execute" not in world.calls
     assert await world.kinds() == ["single"]
+
+
+async def test_rows_that_are_kept_no_longer_are_refused_by_name_and_not_looked_up(world: World) -> None:
+    """Time alone decides it, so it is no failure of promise P5."""
+
+    def repeat(*_: object) -> Reply:
+        raise AnswerGone("kept no longer")
+
+    async def charge(*_: object) -> StoredAnswer:
+        return StoredAnswer(answer=b"", charge_index=0, release_index=1)
+
+    outcome = await flow.serve(a_query(), world.steps(charge=charge, repeat=repeat))
+
+    assert (outcome.reply.status, "execute" in world.calls) == (410, False)
+    assert await world.kinds() == ["deny"]
 
 
 # Promise P2: charge before data.

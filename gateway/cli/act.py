@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gateway.services.acts import Act, Done, Look, LookAtFreezes
+from gateway.services.acts import Act, Done, Look, LookAtFreezes, LookAtRules
 from gateway.serving.admin import perform
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -20,17 +20,24 @@ REASON = click.option("--reason", default="", help="Why; the log commits to it a
 def carry_out(home: Path, act: Act, *, as_json: bool = False) -> Done:
     """Have a change made, and tell of it."""
     done = perform(home, act)
-    if as_json:
-        once = {"once": done.once} if done.once else {}
-        click.echo(json.dumps({"record": done.rows[0], "recorded_as": done.recorded_as, **once}))
-        return done
-    click.echo(done.says)
-    if done.once:
-        click.echo(done.once)
+    told(done, as_json=as_json)
     return done
 
 
-def show(home: Path, act: Look | LookAtFreezes, columns: tuple[str, ...], *, as_json: bool) -> None:
+def told(done: Done, *, as_json: bool) -> None:
+    """Tell of a change: a sentence and what is shown once, or JSON."""
+    if as_json:
+        once = {"once": done.once} if done.once else {}
+        click.echo(json.dumps({"record": done.rows[0], "recorded_as": done.recorded_as, **once}))
+        return
+    click.echo(done.says)
+    if done.once:
+        click.echo(done.once)
+
+
+def show(
+    home: Path, act: Look | LookAtFreezes | LookAtRules, columns: tuple[str, ...], *, as_json: bool
+) -> None:
     """Print records: as a table of these columns, or each whole, as JSON."""
     rows: list[dict[str, object]] = []
     done = perform(home, act)

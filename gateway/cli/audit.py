@@ -17,6 +17,7 @@ from rich.progress import Progress, TaskID
 from gateway.cli.erase import erase
 from gateway.cli.firm.screen import plain
 from gateway.cli.keys import joined_keys, log_keys
+from gateway.cli.sample import sample
 from gateway.client.receipt import ReceiptUnreadable, StoredReceipt
 from gateway.errors import HomeInvalid
 from gateway.ledger.audit import HandedIn
@@ -45,6 +46,7 @@ def audit() -> None:
 
 
 audit.add_command(erase)
+audit.add_command(sample)
 
 
 @audit.command(epilog="Example:  gateway --home /srv/gateway audit verify --log-key log.vkey")

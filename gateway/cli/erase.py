@@ -1,16 +1,13 @@
 """``gateway audit erase``: make private values of the log unopenable, for good, and log that it was done."""
 
 import json
-import uuid
 from pathlib import Path
 
 import click
 
-from gateway import wiring
-from gateway.ledger.port import EntryRefused
-from gateway.terms.charge import Receipt
+from gateway.services.acts import Erase
+from gateway.serving.admin import perform
 from gateway.terms.entry import Basis, Erasure
-from gateway.terms.identifiers import RequestId
 
 
 @click.command(epilog="Example:  gateway audit erase --subject minh.lab --basis request --yes")
@@ -33,29 +30,17 @@ def erase(
 ) -> None:
     """Destroy the keys of what lies sealed; entries, proofs and receipts stay valid.
 
-    Takes the home's lock, so it works while the gateway is stopped. It cannot be undone; copies of the
-    home's key file that you keep elsewhere are yours to destroy.
+    In the running gateway, whose processes forget a person at once; where none runs, in the home itself. It
+    cannot be undone; copies of the home's key file that you keep elsewhere are yours to destroy.
     """
     try:
-        erasure = Erasure(basis=Basis(basis), subject=subject, before=before, entries=entries)
+        Erasure(basis=Basis(basis), subject=subject, before=before, entries=entries)
     except ValueError as error:
         raise click.UsageError(f"{error}: --subject, --before or --entry") from error
     if not yes:
         click.confirm("What is erased cannot be opened again by anybody. Erase it?", abort=True, err=True)
-    try:
-        receipt = wiring.run(_erased(home, erasure))
-    except EntryRefused as error:
-        raise click.ClickException(str(error)) from error
-    facts = json.loads(receipt.entry)["facts"]
+    done = perform(home, Erase(basis=Basis(basis), subject=subject, before=before, entries=entries))
     if as_json:
-        click.echo(json.dumps({"erased": facts, "recorded_as": receipt.index}))
+        click.echo(json.dumps({"erased": done.rows[0], "recorded_as": done.recorded_as}))
     else:
-        click.echo(
-            f"erased {facts['openings']} openings and {facts['records']} records; "
-            f"recorded as entry {receipt.index}"
-        )
-
-
-async def _erased(home: Path, erasure: Erasure) -> Receipt:
-    async with wiring.opened(home) as gateway:
-        return await gateway.ledger.erase(erasure, RequestId(str(uuid.uuid4())))
+        click.echo(done.says)

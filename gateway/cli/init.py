@@ -15,11 +15,13 @@ from urllib.parse import urlsplit
 import click
 
 from gateway import wiring
+from gateway.cli.lifecycle import ask_passphrase
 from gateway.clock import SystemClock
 from gateway.engines.inspect import inspect
 from gateway.engines.inspect_url import Address, address_of, look
 from gateway.engines.source import resolve
 from gateway.errors import HomeInvalid
+from gateway.keyring.stewards import own_key_file, own_steward_key, trust_steward, trusted_stewards
 from gateway.policy.draft import (
     Opening,
     Proposal,
@@ -105,6 +107,7 @@ def init(
     is_new = not (home / FILE_NAME).exists()
     if is_new:
         wiring.create_home(home, _settings(found.folder, origin or f"http://127.0.0.1:{port}", port))
+    key = _steward_key(home, publisher)
     text = draft(
         found.facts,
         id=name,
@@ -116,7 +119,7 @@ def init(
     document.write_text(text, encoding="utf-8")
 
     columns = proposals(found.facts)
-    steps = _next(home, document, found.facts.format)
+    steps = _next(home, document, found.facts.format, key)
     if as_json:
         outcome = _outcome(
             home=home, document=document, name=name, facts=found.facts, columns=columns, steps=steps
@@ -205,7 +208,18 @@ def _settings(folder: Path | None, origin: str, port: int) -> Settings:
     return settings if folder is None else replace(settings, data=str(folder))
 
 
-def _next(home: Path, document: Path, kind: SourceFormat) -> tuple[str, ...]:
+def _steward_key(home: Path, publisher: str) -> Path | None:
+    """Return the key that may sign the draft, made and trusted unless the publisher has a steward already."""
+    if any(key.name == publisher for key in trusted_stewards(home)):
+        return own_key_file(home) if own_key_file(home).exists() else None
+    if not publisher:
+        return None
+    steward = own_steward_key(home, publisher, ask_passphrase)
+    trust_steward(home, steward.vkey, name=publisher)
+    return own_key_file(home)
+
+
+def _next(home: Path, document: Path, kind: SourceFormat, key: Path | None) -> tuple[str, ...]:
     gaps = "bounds and lists from public knowledge only"
     if kind is SourceFormat.HTTP:
         gaps = "parameters by the names that the API has for them"
@@ -213,6 +227,7 @@ def _next(home: Path, document: Path, kind: SourceFormat) -> tuple[str, ...]:
     return (
         f"edit {document}          fill the gaps; {gaps}",
         f"gateway policy check {shlex.quote(str(document))}",
+        f"gateway policy sign {shlex.quote(str(document))} --key {shlex.quote(str(key or 'KEY'))}",
         f"{program} org add, agreement add, client add, operator add    who may ask (--help shows examples)",
         f"{program} serve",
     )

@@ -1,38 +1,59 @@
-"""``gateway policy``: what officers do with sharing rules before they are live."""
+"""``gateway policy``: what officers do with sharing rules; ``lifecycle.py`` is how these come into force."""
 
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 from gateway.cli.junit import junit
-from gateway.errors import Fault, RulesInvalid
+from gateway.engines.rehearsal import ArrowRehearsal
+from gateway.errors import EngineFailed, Fault, RulesInvalid
 from gateway.policy.advise import Advice, advise
 from gateway.policy.cases import load_cases
+from gateway.policy.held import Finding, held
 from gateway.policy.load import load_rules
 from gateway.policy.read import Tree, read
 from gateway.policy.rules import Rules
 from gateway.policy.trial import Trial, trial
+from gateway.terms.dataset import SourceFormat
 
+LIFECYCLE = {"key": "key", "sign": "sign", "activate": "activate", "list": "list_rules"}
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 
 
-@click.group()
+class Table(click.Group):
+    """The commands of this file, and those of ``lifecycle.py``: only these wait for what opens a home."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *LIFECYCLE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in LIFECYCLE:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module("gateway.cli.lifecycle"), LIFECYCLE[cmd_name])
+        return command
+
+
+@click.group(cls=Table)
 def policy() -> None:
-    """Check and test sharing rules."""
+    """Check, test, sign and activate sharing rules."""
 
 
 @policy.command(epilog="Example:  gateway policy check policies/")
 @_PATHS
+@click.option("--data", type=_FOLDER, help="Hold them against their sources below this folder, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the faults as JSON.")
-def check(paths: tuple[Path, ...], *, as_json: bool) -> None:
+def check(paths: tuple[Path, ...], *, data: Path | None, as_json: bool) -> None:
     """Check documents, or every document of a folder: line, column and what would be right.
 
-    Advice says what a document leaves unsaid or untested, and what cannot be asked because of it. Exit
-    code 1 if any document would not load, or permits nothing.
+    Advice says what a document leaves unsaid or untested, and what cannot be asked because of it. With
+    --data it tells facts of the data (which bound is the greatest value): for its steward's eyes only.
+    Exit code 1 if any document would not load, permits nothing, or names a column that is not there.
     """
     documents = _documents(paths)
     faults: list[Fault] = []
@@ -43,6 +64,7 @@ def check(paths: tuple[Path, ...], *, as_json: bool) -> None:
         try:
             rules = load_rules(text, file=str(file))
             advice += _untested(file, text, rules)
+            advice += _held(file, text, rules, data) if data is not None else []
         except RulesInvalid as error:
             faults += error.faults
         else:
@@ -120,7 +142,7 @@ def _trial(file: Path, rules: Rules) -> Trial | None:
     cases = _cases_of(file)
     if not cases.exists():
         return None
-    return trial(*load_cases(cases.read_bytes(), rules, file=str(cases)), rules)
+    return trial(*load_cases(cases.read_bytes(), rules, file=str(cases)), rules, ArrowRehearsal())
 
 
 def _cases_of(file: Path) -> Path:
@@ -134,6 +156,21 @@ def _untested(file: Path, text: bytes, rules: Rules) -> list[Advice]:
     tree: Tree = read(text, file=str(file))[0]
     places = [tree.fault(path, said) for path, said in found.untested]
     return [Advice(fault.file, fault.line, fault.column, fault.message) for fault in places]
+
+
+def _held(file: Path, text: bytes, rules: Rules, data: Path) -> list[Advice]:
+    """Return what is other in the source than the document says, or suspiciously the same."""
+    # It loads DuckDB, which a check of the document alone does not wait for.
+    from gateway.engines.survey import surveyed  # noqa: PLC0415
+
+    try:
+        found = list(held(rules.dataset, surveyed(data, rules.dataset)))
+    except EngineFailed as error:
+        is_file = rules.dataset.source.format is not SourceFormat.HTTP
+        found = [Finding(("source",), error.detail, is_needed=is_file)]
+    tree: Tree = read(text, file=str(file))[0]
+    placed = [(tree.fault(each.path, each.message), each.is_needed) for each in found]
+    return [Advice(at.file, at.line, at.column, at.message, needed) for at, needed in placed]
 
 
 def _documents(paths: tuple[Path, ...]) -> list[Path]:

@@ -17,12 +17,15 @@ from gateway.cli.act import AS_JSON, REASON, carry_out, show, show_one
 from gateway.registry.records import State
 from gateway.services.acts import (
     AddAgreement,
+    AddCertificate,
     AddClient,
     AddKey,
     AddOperator,
     AddOrganisation,
+    Invite,
     Kind,
     Look,
+    RemoveCertificate,
     RemoveKey,
     SetState,
 )
@@ -30,6 +33,7 @@ from gateway.services.acts import (
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 KEY_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 KEY_BYTES_MAX: Final = 4096
+CERTIFICATE_BYTES_MAX: Final = 64 * 1024
 
 
 @click.group()
@@ -105,10 +109,16 @@ def client() -> None:
 @click.option(
     "--key",
     "keys",
-    required=True,
     multiple=True,
     type=KEY_FILE,
     help="File with the client's public key as a JWK; twice while a key is being replaced.",
+)
+@click.option(
+    "--certificate",
+    "certificates",
+    multiple=True,
+    type=KEY_FILE,
+    help="File with the client's certificate in PEM, where TLS ends in the gateway.",
 )
 @AS_JSON
 @click.pass_obj
@@ -119,10 +129,17 @@ def add_client(
     agreement_id: str,
     purposes: tuple[str, ...],
     keys: tuple[Path, ...],
+    certificates: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Register a client with its public key."""
-    act = AddClient(id=name, agreement=agreement_id, purposes=purposes, keys=tuple(map(_jwk, keys)))
+    """Register a client with its public key, or its certificate."""
+    act = AddClient(
+        id=name,
+        agreement=agreement_id,
+        purposes=purposes,
+        keys=tuple(map(_jwk, keys)),
+        certificates=tuple(map(_pem, certificates)),
+    )
     carry_out(home, act, as_json=as_json)
 
 
@@ -152,6 +169,35 @@ def remove_key(home: Path, name: str, thumbprint: str, *, reason: str, as_json: 
     carry_out(home, RemoveKey(client=name, thumbprint=thumbprint, reason=reason), as_json=as_json)
 
 
+@client.group("certificate")
+def client_certificate() -> None:
+    """Replace a client's certificates without a gap: it may have two."""
+
+
+@client_certificate.command("add", epilog="Example:  gateway client certificate add bank-a.etl new.crt")
+@click.argument("name")
+@click.argument("file", type=KEY_FILE)
+@AS_JSON
+@click.pass_obj
+def add_certificate(home: Path, name: str, file: Path, *, as_json: bool) -> None:
+    """Give a client a certificate, in PEM, by which it may say who it is."""
+    carry_out(home, AddCertificate(client=name, certificate=_pem(file)), as_json=as_json)
+
+
+@client_certificate.command(
+    "remove", epilog="Example:  gateway client certificate remove bank-a.etl THUMBPRINT"
+)
+@click.argument("name")
+@click.argument("thumbprint")
+@REASON
+@AS_JSON
+@click.pass_obj
+def remove_certificate(home: Path, name: str, thumbprint: str, *, reason: str, as_json: bool) -> None:
+    """Take a certificate away; the tokens that it earned end at once."""
+    act = RemoveCertificate(client=name, thumbprint=thumbprint, reason=reason)
+    carry_out(home, act, as_json=as_json)
+
+
 @click.group()
 def operator() -> None:
     """People who activate clients."""
@@ -161,12 +207,25 @@ def operator() -> None:
 @click.argument("name")
 @click.option("--org", "org_id", required=True)
 @click.option("--name", "person", required=True, help="What the person is called.")
-@click.password_option(help="Asked for unless given; standard input works too.")
 @AS_JSON
 @click.pass_obj
-def add_operator(home: Path, name: str, org_id: str, person: str, password: str, *, as_json: bool) -> None:
-    """Register a person; prints once what their authenticator app needs."""
-    carry_out(home, AddOperator(id=name, org=org_id, name=person, password=password), as_json=as_json)
+def add_operator(home: Path, name: str, org_id: str, person: str, *, as_json: bool) -> None:
+    """Register a person; prints a code, once, with which they set their own password and authenticator."""
+    carry_out(home, AddOperator(id=name, org=org_id, name=person), as_json=as_json)
+
+
+@operator.command("invite", epilog="Example:  gateway operator invite minh.bank-a")
+@click.argument("name")
+@AS_JSON
+@click.pass_obj
+def invite_operator(home: Path, name: str, *, as_json: bool) -> None:
+    """Print another enrolment code for a person who has not enrolled; the one before ends."""
+    carry_out(home, Invite(operator=name), as_json=as_json)
+
+
+@click.group()
+def activation() -> None:
+    """End before its time what people approved."""
 
 
 def _jwk(path: Path) -> dict[str, object]:
@@ -179,6 +238,12 @@ def _jwk(path: Path) -> dict[str, object]:
     if not isinstance(key, dict):
         raise click.UsageError("a key file holds one JWK, a JSON object")
     return key
+
+
+def _pem(path: Path) -> str:
+    """Return the text in a file; what is in it, the gateway reads."""
+    with path.open(encoding="ascii", errors="replace") as file:
+        return file.read(CERTIFICATE_BYTES_MAX)
 
 
 def _states(group: click.Group, kind: Kind, example: str, columns: tuple[str, ...]) -> None:
@@ -219,3 +284,4 @@ _states(
 )
 _states(client, Kind.CLIENT, "bank-a.etl", ("id", "state", "frozen", "org", "agreement", "purposes"))
 _states(operator, Kind.OPERATOR, "minh.bank-a", ("id", "state", "frozen", "org", "name"))
+_states(activation, Kind.ACTIVATION, "act-AB12", ("id", "state", "client", "operator", "until", "saved"))

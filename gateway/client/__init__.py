@@ -12,6 +12,7 @@ from gateway.client.login import Prompt
 from gateway.client.problem import GatewayProblem
 from gateway.client.profile import Profile
 from gateway.client.receipt import StoredReceipt, verify_file
+from gateway.client.saved import SavedRequest
 from gateway.client.session import Gateway
 from gateway.client.sync import SyncGateway
 
@@ -26,6 +27,7 @@ __all__ = [
     "Profile",
     "ProfileInvalid",
     "Prompt",
+    "SavedRequest",
     "StoredReceipt",
     "SyncGateway",
     "verify_file",

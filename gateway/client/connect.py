@@ -36,6 +36,7 @@ TARGET_BYTES_MAX: Final = 8190
 BODY_READ_S: Final = 10.0
 AT_ONCE_MAX: Final = 8
 WAITING_MAX: Final = 64
+CHARGING: Final = ("/query", "/lookup")
 PASSED_ON: Final = ("Accept", "Content-Type", "Idempotency-Key", "traceparent")
 KEPT_BACK: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "upgrade",
@@ -157,7 +158,7 @@ class Signer:
         headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
         if body.lstrip().startswith(b"{"):  # curl -d calls it a form; the gateway's questions are JSON
             headers["Content-Type"] = "application/json"
-        if request.method == "POST" and "Idempotency-Key" not in headers and path.endswith("/query"):
+        if request.method == "POST" and "Idempotency-Key" not in headers and path.endswith(CHARGING):
             headers["Idempotency-Key"] = self.paid.fresh_key()  # a lost answer is asked for again, unpaid
         return await self.gateway.forward(
             request.method, path, query_string=query_string, body=body, headers=headers

@@ -1,8 +1,8 @@
 """Getting a token: the device grant with a person, and silent renewal while the activation lasts.
 
-Client authentication is ``private_key_jwt`` (RFC 7523) and every request carries a DPoP proof
-(RFC 9449); the device grant is RFC 8628. A person approves at the gateway's own page and compares
-the key phrase there with the one shown here; nothing is prefilled, nothing is sent by us.
+Client authentication is ``private_key_jwt`` (RFC 7523) or the connection's certificate (RFC 8705), and every
+request carries a DPoP proof (RFC 9449); the device grant is RFC 8628. A person approves at the gateway's own
+page and compares the key phrase there with the one shown here; nothing is prefilled, nothing is sent by us.
 """
 
 import asyncio
@@ -39,13 +39,18 @@ class Token:
     acr: str
     fresh_until: float
     """Moment of the monotonic clock after which a new one is fetched first."""
+    activation: str = ""
+    """Of a saved request: the gateway's name of the approval, and its end as ISO 8601."""
+    activation_until: str = ""
 
 
 class Login:
     """What the gateway's OAuth side wants of one client."""
 
-    def __init__(self, wire: Wire, *, client: str, key: ClientKey, proof_key: ClientKey, issuer: str) -> None:
-        """Use ``key`` to say who we are and ``proof_key`` to bind tokens."""
+    def __init__(
+        self, wire: Wire, *, client: str, key: ClientKey | None, proof_key: ClientKey, issuer: str
+    ) -> None:
+        """Say who we are with ``key``, else the connection's certificate; bind tokens to ``proof_key``."""
         self._wire = wire
         self._client = client
         self._key = key
@@ -53,19 +58,25 @@ class Login:
         self._issuer = issuer
         self._nonce: str | None = None  # state: the authorization server's last nonce, owned here
 
-    async def renewed(self, purpose: str) -> Token:
-        """Return a token for a purpose; ``aal2`` while a person's activation lasts, else ``aal1``."""
-        return _token_of(await self._post("/oauth/token", grant_type="client_credentials", purpose=purpose))
+    async def renewed(self, purpose: str, *, activation: str = "") -> Token:
+        """Return a token for a purpose; ``aal2`` while a person's activation lasts, else ``aal1``.
 
-    async def activated(self, purpose: str, prompt: Prompt, *, hours: int | None) -> Token:
+        With the activation of a saved request, it is for that request only.
+        """
+        named = {"activation": activation} if activation else {}
+        fields = {"grant_type": "client_credentials", "purpose": purpose, **named}
+        return _token_of(await self._post("/oauth/token", **fields))
+
+    async def activated(self, purpose: str, prompt: Prompt, **asked: str) -> Token:
         """Return a token that a person approved; waits until they did.
+
+        ``asked`` says for what: ``hours``, or the fields of one request to save.
 
         Raises:
             GatewayProblem: They refused, or nobody answered in time.
 
         """
-        asked = {"purpose": purpose} | ({} if hours is None else {"hours": str(hours)})
-        device = await self._post("/oauth/device_authorization", **asked)
+        device = await self._post("/oauth/device_authorization", purpose=purpose, **asked)
         code, page, phrase, device_code = (
             _text(device, name) for name in ("user_code", "verification_uri", "key_phrase", "device_code")
         )
@@ -117,12 +128,12 @@ class Login:
     async def _sent(self, path: str, fields: Mapping[str, str]) -> Response:
         def message() -> tuple[dict[str, str], bytes]:
             now = datetime.now(UTC)
-            form = {
-                **fields,
-                "client_id": self._client,
-                "client_assertion_type": ASSERTION_TYPE,
-                "client_assertion": self._key.assertion(client=self._client, issuer=self._issuer, now=now),
-            }
+            form = {**fields, "client_id": self._client}
+            if self._key is not None:
+                form["client_assertion_type"] = ASSERTION_TYPE
+                form["client_assertion"] = self._key.assertion(
+                    client=self._client, issuer=self._issuer, now=now
+                )
             proof = self._proof_key.proof(
                 method="POST", url=self._wire.origin + path, now=now, nonce=self._nonce
             )
@@ -152,6 +163,8 @@ def _token_of(document: Mapping[str, object]) -> Token:
         text=text,
         acr=str(document.get("acr", "")),
         fresh_until=time.monotonic() + life_s - min(RENEW_BEFORE_S, life_s // 2),
+        activation=str(document.get("activation", "")),
+        activation_until=str(document.get("activation_until", "")),
     )
 
 

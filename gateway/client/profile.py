@@ -14,10 +14,11 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from gateway.client.failures import ProfileInvalid
 from gateway.client.keys import ClientKey
+from gateway.client.tls import tls_context
 
 FOLDER_VARIABLE: Final = "GATEWAY_PROFILE"
 FOLDER_NAME: Final = "data-sharing-gateway"
@@ -27,6 +28,7 @@ SECRET_NAME: Final = "connect.secret"  # noqa: S105  a file's name
 SECRET_BYTES: Final = 24
 OWNER_ONLY: Final = 0o700
 FILE_BYTES_MAX: Final = 64 * 1024
+MAY_BE_EMPTY: Final = frozenset({"ca", "certificate"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,10 @@ class Profile:
     """Path of the private key's file."""
     log_key: str
     """The log's verifier key that every receipt is held against."""
+    ca: str = ""
+    """Path of the file with the authorities that may vouch for the gateway; empty: the system's."""
+    certificate: str = ""
+    """Path of the certificate over ``key`` that says who we are; empty: the key itself says so."""
 
     @classmethod
     def load(cls, folder: Path) -> "Profile":
@@ -53,7 +59,7 @@ class Profile:
         try:
             _check_owner(file)
             document = json.loads(file.read_bytes()[:FILE_BYTES_MAX])
-            return cls(**{name: _text(document, name) for name in cls.__slots__})
+            return cls(**{name: _text(document, name) for name in cls.__slots__ if name in document})
         except FileNotFoundError as error:
             raise ProfileInvalid(
                 "no gateway is known here yet; run: gateway login --gateway URL --client ID --purpose P"
@@ -66,7 +72,21 @@ class Profile:
     def save(self, folder: Path) -> None:
         """Write the profile, whole or not at all."""
         make_folder(folder)
-        _write(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
+        write_private(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
+
+    def gateway_options(self) -> dict[str, Any]:
+        """Return what ``Gateway`` needs to ask as this client: name, key or certificate, whom to trust.
+
+        Raises:
+            ProfileInvalid: A file is not there or cannot be used.
+
+        """
+        ca = Path(self.ca) if self.ca else None
+        if self.certificate:
+            tls = tls_context(ca=ca, certificate=Path(self.certificate), key=Path(self.key))
+            return {"client": self.client, "key": None, "tls": tls}
+        trusted = None if ca is None else tls_context(ca=ca)
+        return {"client": self.client, "key": self.private_key(), "tls": trusted}
 
     def private_key(self) -> ClientKey:
         """Return the client's key.
@@ -127,7 +147,7 @@ def connect_secret(folder: Path, *, anew: bool) -> str:
     file = folder / SECRET_NAME
     make_folder(folder)
     if anew or not file.exists():
-        _write(file, secrets.token_urlsafe(SECRET_BYTES) + "\n")
+        write_private(file, secrets.token_urlsafe(SECRET_BYTES) + "\n")
     _check_owner(file)
     secret = file.read_text(encoding="ascii").strip()
     if len(secret) < SECRET_BYTES:
@@ -143,12 +163,12 @@ def _check_owner(file: Path) -> None:
 
 def _text(document: Mapping[str, object], name: str) -> str:
     value = document[name]
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not (value or name in MAY_BE_EMPTY):
         raise ValueError(f"`{name}` is not a text")
     return value
 
 
-def _write(file: Path, text: str) -> None:
+def write_private(file: Path, text: str) -> None:
     """Replace a file in one step; only its owner may ever read it."""
     part = file.with_name(f"{file.name}.{secrets.token_hex(4)}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

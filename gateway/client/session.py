@@ -12,8 +12,8 @@ import json
 import ssl
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Final, Self
@@ -25,6 +25,7 @@ from gateway.client.keys import ClientKey
 from gateway.client.login import NONCE_HEADER, Login, Prompt, Token
 from gateway.client.problem import problem_of
 from gateway.client.receipt import REFUSAL, StoredReceipt, receipt_of, require_receipt
+from gateway.client.saved import SavedRequest
 from gateway.client.wire import Response, Wire
 
 Amount = Decimal | float | str
@@ -40,7 +41,8 @@ ATTEMPTS: Final = 3
 class Gateway:
     """The gateway as one client of one firm sees it.
 
-    ``key`` is the key registered for the client. ``proof_key`` binds the tokens; a new one is made
+    ``key`` is the key registered for the client; None where it is the certificate in ``tls`` that is
+    registered, and the gateway ends TLS itself. ``proof_key`` binds the tokens; a new one is made
     for each session unless one is given (from another custody, for example). ``log_key`` is the log's
     verifier key, got from somewhere else than the answers; with it every receipt is verified on arrival.
     """
@@ -50,7 +52,7 @@ class Gateway:
         origin: str,
         *,
         client: str,
-        key: ClientKey,
+        key: ClientKey | None,
         proof_key: ClientKey | None = None,
         issuer: str | None = None,
         log_key: str | None = None,
@@ -67,6 +69,7 @@ class Gateway:
         self._tls = tls
         self._timeout_s = timeout_s
         self._purpose: str | None = None
+        self._activation = ""
         self._token: Token | None = None
         self._nonce: str | None = None
         self._renewing = asyncio.Lock()
@@ -117,8 +120,9 @@ class Gateway:
             GatewayProblem: Refused, or not answered in time.
 
         """
-        self._token = await self._login.activated(purpose, on_prompt, hours=hours)
-        self._purpose = purpose
+        asked = {} if hours is None else {"hours": str(hours)}
+        self._token = await self._login.activated(purpose, on_prompt, **asked)
+        self._purpose, self._activation = purpose, ""
         return self._token.acr
 
     async def resume(self, purpose: str) -> str:
@@ -127,8 +131,40 @@ class Gateway:
         ``aal2`` while an earlier activation of this client lasts, ``aal1`` otherwise.
         """
         self._token = await self._login.renewed(purpose)
-        self._purpose = purpose
+        self._purpose, self._activation = purpose, ""
         return self._token.acr
+
+    async def save(
+        self, purpose: str, dataset: str, on_prompt: Prompt, *, days: int = 30, **question: object
+    ) -> SavedRequest:
+        """Have a person approve one question, to be run once a day without them; ``run`` runs it.
+
+        Takes what ``query`` takes (``sql``, ``epsilon`` ...) or what ``records`` takes.
+
+        Raises:
+            GatewayProblem: Refused, not answered in time, or nothing that the rules let anybody approve.
+
+        """
+        path = _path(dataset, "query" if question.get("sql") is not None else "records")
+        body = json.dumps(_given(**question), default=_number)
+        asked = {"saved_method": "POST", "saved_path": path, "saved_body": body, "saved_days": str(days)}
+        token = await self._login.activated(purpose, on_prompt, **asked)
+        return SavedRequest(
+            purpose=purpose,
+            path=path,
+            body=body,
+            activation=token.activation,
+            until=token.activation_until,
+        )
+
+    async def run(self, saved: SavedRequest, *, accept: str = JSON) -> Answer:
+        """Return the answer to a saved request, without a person; until the next login it is all there is.
+
+        A statistic is paid once a day of the approval; again on that day it is the same answer, unpaid.
+        """
+        self._token = await self._login.renewed(saved.purpose, activation=saved.activation)
+        self._purpose, self._activation = saved.purpose, saved.activation
+        return await self._answered("POST", saved.path, "", saved.body.encode(), {"Accept": accept})
 
     async def datasets(self) -> Answer:
         """Return what there is, and what this client may do with it."""
@@ -210,12 +246,31 @@ class Gateway:
         headers = {"Idempotency-Key": key, "Accept": accept}
         return await self._ask("POST", _path(dataset, "query"), question, headers)
 
+    async def lookup(
+        self,
+        dataset: str,
+        keys: Sequence[Mapping[str, object]],
+        *,
+        select: list[str] | None = None,
+        idempotency_key: str | None = None,
+        accept: str = JSON,
+    ) -> Answer:
+        """Return the rows that keys find, which you hold already; each key is charged, hit or miss.
+
+        A key is ``{"key": ..., "matching": {column: ...}}``; in the rows ``_key`` counts keys from 1. Asking
+        again with the same ``idempotency_key`` costs nothing for ten minutes.
+        """
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4()), "Accept": accept}
+        question = _given(keys=list(keys), select=select)
+        return await self._ask("POST", _path(dataset, "lookup"), question, headers)
+
     async def plan(self, dataset: str, **question: object) -> Answer:
         """Return what a question would cost and how well it would be answered; touches no data.
 
-        Takes what ``query`` takes (``sql``, ``epsilon`` ...) or what ``records`` takes.
+        Takes what ``query`` takes (``sql``, ``epsilon`` ...), or ``lookup`` (``keys``), or ``records``.
         """
-        of = "" if "sql" in question else "of=records"
+        rows = "of=lookup" if "keys" in question else "of=records"
+        of = "" if "sql" in question else rows
         return await self._ask("POST", _path(dataset, "plan"), _given(**question), query_string=of)
 
     async def _ask(
@@ -234,7 +289,13 @@ class Gateway:
 
         """
         body = b"" if question is None else json.dumps(question, default=_number).encode()
-        response, receipt = await self._proved(method, path, query_string, body, headers or {})
+        return await self._answered(method, path, query_string, body, headers or {})
+
+    async def _answered(
+        self, method: str, path: str, query_string: str, body: bytes, headers: Mapping[str, str]
+    ) -> Answer:
+        """Return the answer to these very bytes, unless it is a refusal."""
+        response, receipt = await self._proved(method, path, query_string, body, headers)
         if response.status >= REFUSAL:
             raise problem_of(response.status, response.content_type, response.body, receipt)
         return Answer(
@@ -309,7 +370,7 @@ class Gateway:
             raise RuntimeError("log in first: `login` with a person, or `resume`")
         async with self._renewing:
             if self._token is None or time.monotonic() >= self._token.fresh_until:
-                self._token = await self._login.renewed(self._purpose)
+                self._token = await self._login.renewed(self._purpose, activation=self._activation)
             return self._token
 
     def __repr__(self) -> str:
@@ -326,8 +387,8 @@ def _given(**members: object) -> dict[str, object]:
 
 
 def _number(value: object) -> object:
-    """Write a Decimal as text: a JSON number would lose digits on its way through a float."""
-    if isinstance(value, Decimal):
+    """Write a Decimal as text, for a JSON number would lose digits on its way through a float; a date too."""
+    if isinstance(value, Decimal | date):
         return str(value)
     raise TypeError(f"cannot be sent: {type(value).__name__}")
 

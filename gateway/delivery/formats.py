@@ -7,10 +7,9 @@ written exactly (``json_text.py``). The same content gives the same bytes. Nothi
 comes in may leave.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 from functools import lru_cache
 from types import NoneType
 from typing import Final, cast
@@ -21,6 +20,7 @@ from gateway.delivery.accept import ranges_of, weight_of
 from gateway.delivery.csv_text import header_of, records_of, text_cells
 from gateway.delivery.json_text import array_of, decimal_text, json_of, lines_of
 from gateway.errors import NotAcceptable
+from gateway.terms.format import Format
 from gateway.terms.frame import Columns, Values
 from gateway.terms.predicate import Literal
 
@@ -29,28 +29,6 @@ ACCEPTS_MAX: Final = 256
 """Fields whose reading is kept: every client sends the same one each time."""
 
 
-class Format(StrEnum):
-    """How content is written; the first is preferred where a caller does not care."""
-
-    JSON = "json"
-    NDJSON = "ndjson"
-    CSV = "csv"
-
-    @property
-    def media_type(self) -> str:
-        return _MEDIA_TYPES[self]
-
-    @property
-    def content_type(self) -> str:
-        """The media type with the parameter it needs."""
-        return f"{self.media_type}; charset=utf-8" if self is Format.CSV else self.media_type
-
-
-_MEDIA_TYPES: Final = {
-    Format.JSON: "application/json",
-    Format.NDJSON: "application/x-ndjson",
-    Format.CSV: "text/csv",
-}
 _UTF_8: Final = frozenset({("charset", "utf-8")})
 _KINDS: Final = frozenset({str, int, Decimal, date, bool, NoneType})
 
@@ -81,14 +59,12 @@ def write_rows(columns: Columns, form: Format, envelope: Mapping[str, object]) -
         TypeError: A decimal is infinite or not a number.
 
     """
-    for values in columns.values():
-        if foreign := set(map(type, values)) - _KINDS:
-            raise AssertionError(f"no format writes a {foreign.pop().__name__}")
+    decimals = [name for name, values in columns.items() if Decimal in _kinds_of(values)]
     match form:
         case Format.JSON:
-            return form.content_type, _rows_in_json(columns, envelope)
+            return form.content_type, _rows_in_json(columns, decimals, envelope)
         case Format.NDJSON:
-            return form.content_type, lines_of(columns)
+            return form.content_type, lines_of(columns, decimals)
         case Format.CSV:
             return form.content_type, _rows_in_csv(columns)
 
@@ -109,11 +85,19 @@ def write_document(document: Mapping[str, object], form: Format) -> tuple[str, b
             return form.content_type, _statistic_in_csv(cast(Sequence[str], document["columns"]), rows)
 
 
-def _rows_in_json(columns: Columns, envelope: Mapping[str, object]) -> bytes:
+def _kinds_of(values: Values) -> set[type]:
+    """Return the types of a column's values, all of which formats write."""
+    kinds = set(map(type, values))
+    if foreign := kinds - _KINDS:
+        raise AssertionError(f"no format writes a {foreign.pop().__name__}")
+    return kinds
+
+
+def _rows_in_json(columns: Columns, decimals: Collection[str], envelope: Mapping[str, object]) -> bytes:
     if "rows" in envelope:
         raise AssertionError("an envelope has no rows of its own")
     opening = json_of(dict(envelope)).removesuffix(b"}") + (b"," if envelope else b"") + b'"rows":'
-    return b"".join([opening, array_of(columns), b"}"])
+    return b"".join([opening, array_of(columns, decimals), b"}"])
 
 
 def _rows_in_csv(columns: Columns) -> bytes:

@@ -7,7 +7,7 @@ to round.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -34,20 +34,18 @@ def json_of(value: object) -> bytes:
     return orjson.dumps(value, default=_exact)
 
 
-def array_of(columns: Columns) -> bytes:
-    """Return rows as an array of objects."""
-    return _ENCODER.encode(_rows(columns))
+def array_of(columns: Columns, decimals: Collection[str]) -> bytes:
+    """Return rows as an array of objects; ``decimals`` are the columns in which there is one."""
+    return _ENCODER.encode(_rows(columns, decimals))
 
 
-def lines_of(columns: Columns) -> bytes:
+def lines_of(columns: Columns, decimals: Collection[str]) -> bytes:
     """Return rows as one object a line."""
-    return _ENCODER.encode_lines(_rows(columns))
+    return _ENCODER.encode_lines(_rows(columns, decimals))
 
 
-def _rows(columns: Columns) -> list[object]:
-    spelled = (
-        _spelled(values) if Decimal in set(map(type, values)) else values for values in columns.values()
-    )
+def _rows(columns: Columns, decimals: Collection[str]) -> list[object]:
+    spelled = (_spelled(values) if name in decimals else values for name, values in columns.items())
     return list(map(_row_type(tuple(columns)), *spelled))
 
 

@@ -56,8 +56,10 @@ _ARROW_TYPES: Final = {
 
 def typed_columns(rows: Sequence[Row], columns: Sequence[Column]) -> Columns:
     """Return the declared columns of the rows, typed; a member that a row lacks is null."""
+    names = [column.source_name for column in columns]
     return {
-        column.name: typed_column([row.get(column.source_name) for row in rows], column) for column in columns
+        column.name: typed_column([row.get(name) for row in rows], column)
+        for column, name in zip(columns, names, strict=True)
     }
 
 

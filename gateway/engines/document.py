@@ -22,7 +22,7 @@ Row = Mapping[str, object]
 CONTAINERS_MAX: Final = 200_000
 """Objects and arrays of a reply: an empty one takes three bytes of text, and sixty of memory."""
 
-_COLON, _QUOTE, _BLANK = ord(":"), ord('"'), ord(" ")
+_BRACE, _BRACKET, _COLON, _QUOTE, _BLANK = b'{[:" '
 
 
 class Number(str):
@@ -38,11 +38,10 @@ def read(body: bytes) -> object:
         EngineFailed: It has no one meaning, or more parts than ``CONTAINERS_MAX``.
 
     """
-    if body.count(b"{") + body.count(b"[") > CONTAINERS_MAX:  # inside of texts too
-        raise EngineFailed("the upstream's reply has too many parts")
+    require_few_parts(body)
     try:
         document: object = _DECODER.decode(body.decode("utf-8", "strict"))
-        if _names_of(document) == _names_at_most(body):
+        if names_of(document) == names_at_most(body):
             return document
     except (ValueError, RecursionError):
         pass  # as half a surrogate pair, which the strict reader takes: its column becomes null
@@ -68,11 +67,29 @@ def strictly_read(body: bytes) -> object:
         raise EngineFailed("the upstream's reply is not strict JSON") from None
 
 
+def require_few_parts(body: bytes) -> None:
+    """Refuse a body of more objects and arrays than ``CONTAINERS_MAX``, before anything is made of it.
+
+    Raises:
+        EngineFailed: It may have more; brackets inside of texts are counted too.
+
+    """
+    if len(body) <= CONTAINERS_MAX:
+        return
+    text = np.frombuffer(body, np.uint8)
+    if np.count_nonzero(text == _BRACE) + np.count_nonzero(text == _BRACKET) > CONTAINERS_MAX:
+        raise EngineFailed("the upstream's reply has too many parts")
+
+
+def tokens_of(pointer: str) -> tuple[str, ...]:
+    """Return the member names of a pointer (RFC 6901)."""
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
+
+
 def at(document: object, pointer: str) -> object:
-    """Return the value at a pointer of member names (RFC 6901), or None if there is none."""
+    """Return the value at a pointer of member names, or None if there is none."""
     here = document
-    for token in pointer.split("/")[1:]:
-        name = token.replace("~1", "/").replace("~0", "~")
+    for name in tokens_of(pointer):
         here = here.get(name) if isinstance(here, dict) else None
     return here
 
@@ -93,16 +110,16 @@ def rows_at(document: object, pointer: str, *, rows_max: int) -> Sequence[Row]:
 _DECODER: Final = msgspec.json.Decoder(float_hook=Number)
 
 
-def _names_of(value: object) -> int:
+def names_of(value: object) -> int:
     """Return how many members a document has, not counting what lies inside of rows: never too many."""
     if type(value) is dict:
-        return len(value) + sum(_names_of(each) for each in value.values() if type(each) in (dict, list))
+        return len(value) + sum(names_of(each) for each in value.values() if type(each) in (dict, list))
     if type(value) is list and set(map(type, value)) == {dict}:
         return sum(map(len, value))
     return 0
 
 
-def _names_at_most(body: bytes) -> int:
+def names_at_most(body: bytes) -> int:
     """Return how many names the text of a valid document may have; -1 where that is not known.
 
     SECURITY: never too few, so that a document of as many members has no name twice. After a name

@@ -13,17 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+
 from gateway.engines.cells import arrow_type, values_of
 from gateway.engines.database import FAILED, Answer, Running, Work
+from gateway.engines.lookup import found_in
 from gateway.engines.pages import page_of
 from gateway.engines.snapshot import Snapshots, Subject, problems_of, subject_of
 from gateway.engines.source import resolve
 from gateway.engines.statement import statistic_statement
 from gateway.errors import EngineFailed
 from gateway.terms.dataset import Dataset
-from gateway.terms.frame import UnprotectedFrame, UnprotectedIntegers, UnprotectedRows
-from gateway.terms.identifiers import DatasetId
-from gateway.terms.plan import Plan, ProxyPlan, RowsPlan, StatisticPlan
+from gateway.terms.frame import UnprotectedFrame, UnprotectedIntegers, UnprotectedRows, Values
+from gateway.terms.identifiers import ColumnName, DatasetId
+from gateway.terms.plan import LookupPlan, Plan, ProxyPlan, RowsPlan, StatisticPlan
 
 INTERRUPT_EVERY_S: Final = 0.02
 PREPARATION_S_MAX: Final = 3600.0
@@ -66,6 +69,8 @@ class DuckDbEngine:
         match plan:
             case RowsPlan():
                 return await self._answer(plan.dataset, lambda work: self._rows(plan, work))
+            case LookupPlan():
+                return await self._answer(plan.dataset, lambda work: self._found(plan, work))
             case StatisticPlan():
                 return await self._answer(plan.dataset, lambda work: self._statistic(plan, work))
             case ProxyPlan():
@@ -162,14 +167,25 @@ class DuckDbEngine:
         if found is None:
             return None
         shown, ended_at = page_of(plan, found[1], work.start(found[0]))
+        return UnprotectedRows(columns=self._columns(plan, shown), ended_at=ended_at)
+
+    def _found(self, plan: LookupPlan, work: Work) -> UnprotectedRows | None:
+        found = self._snapshots.connect(plan.dataset)
+        if found is None:
+            return None
+        shown = found_in(plan, found[1], work.start(found[0]))
+        found_by = tuple(shown.column(shown.num_columns - 1).to_pylist())
+        return UnprotectedRows(columns=self._columns(plan, shown), ended_at=None, found_by=found_by)
+
+    def _columns(self, plan: RowsPlan | LookupPlan, shown: pa.Table) -> dict[ColumnName, Values]:
+        """Return the planned columns, which stand first in the table."""
         if shown.nbytes > self._memory_mb << 20:
             raise EngineFailed(FAILED)
         declared = {column.name: column for column in plan.dataset.columns}
-        columns = {
+        return {
             name: values_of(shown.column(place).cast(arrow_type(declared[name])))
             for place, (name, _) in enumerate(plan.columns)
         }
-        return UnprotectedRows(columns=columns, ended_at=ended_at)
 
     def _statistic(self, plan: StatisticPlan, work: Work) -> UnprotectedIntegers | None:
         found = self._snapshots.connect(plan.dataset)

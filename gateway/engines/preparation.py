@@ -45,6 +45,12 @@ class Scan:
     firsts: tuple[int, ...] = (0,)
     """The position of each file's first row."""
 
+    @property
+    def unnamed(self) -> tuple[str, ...]:
+        """The columns that the document does not name: nothing reads them."""
+        declared = {column.source_name for column in self.dataset.columns}
+        return tuple(stored.name for stored in self.stored if stored.name not in declared)
+
     def expression(self, column: Column) -> str:
         """Return a column's typed value in terms of the scan.
 

@@ -39,6 +39,7 @@ from gateway.engines.preparation import (
 )
 from gateway.engines.source import Stamp, StoredColumn, csv_header, resolve, stamp
 from gateway.engines.typed import is_readable
+from gateway.engines.unnamed import Unnamed
 from gateway.errors import EngineFailed
 from gateway.terms.dataset import Column, Dataset, PrivacyUnit, Source, SourceFormat
 from gateway.terms.identifiers import DatasetId
@@ -109,6 +110,7 @@ class Snapshots:
         # files in memory is bounded once.
         self._database = locked_database((self._folder,), memory_mb=questions_mb, threads=threads)
         self._open: dict[DatasetId, Snapshot] = {}
+        self._unnamed = Unnamed()
 
     def connect(self, dataset: Dataset) -> tuple[duckdb.DuckDBPyConnection, Snapshot] | None:
         """Return a connection of one's own and the snapshot; None: it must be prepared first.
@@ -139,10 +141,11 @@ class Snapshots:
         """
         path = resolve(self._data_folder, dataset.source)
         state = stamp(path)
-        with _no_messages(dataset.source):
+        with no_messages(dataset.source):
             scan = open_scan(path, dataset)
             statement = preparation_statement(scan)
             made = self._folder / _name(dataset, statement, state)
+            self._unnamed.prepared(dataset.id, scan.unnamed)
             with self._folder_lock(work):
                 if not _is_whole(made):
                     self._make(made, statement, scan, (path, state), work)
@@ -255,7 +258,7 @@ def open_scan(path: Path, dataset: Dataset) -> Scan:
 
 def problems_of(path: Path, dataset: Dataset) -> tuple[str, ...]:
     """Return one sentence for each way in which the source is not as declared."""
-    with _no_messages(dataset.source):
+    with no_messages(dataset.source):
         scan = open_scan(path, dataset)
     if dataset.source.format is SourceFormat.CSV:
         check_csv(path, dataset.source.delimiter, bytes_max=CHECKED_BYTES_MAX)
@@ -271,7 +274,7 @@ def problems_of(path: Path, dataset: Dataset) -> tuple[str, ...]:
 
 
 @contextmanager
-def _no_messages(source: Source) -> Iterator[None]:
+def no_messages(source: Source) -> Iterator[None]:
     """Turn what goes wrong into sentences of our own: DuckDB's quote cells, so none is chained."""
     try:
         yield

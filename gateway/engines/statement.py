@@ -7,10 +7,10 @@ A snapshot is named by the table that holds it.
 
 from gateway.engines.condition import Aliases, condition
 from gateway.engines.preparation import INTEGER_LIMIT, Statement, grid_bounds, place_of
-from gateway.engines.typed import Parameters
-from gateway.terms.dataset import Dataset, PrivacyUnit
+from gateway.engines.typed import Parameters, constants, type_of
+from gateway.terms.dataset import Column, ColumnType, Dataset, PrivacyUnit
 from gateway.terms.identifiers import ColumnName
-from gateway.terms.plan import GroupKey, Measure, MeasureKind, RowsPlan, StatisticPlan
+from gateway.terms.plan import GroupKey, LookupPlan, Measure, MeasureKind, RowsPlan, StatisticPlan
 from gateway.terms.predicate import columns_of
 
 
@@ -36,6 +36,47 @@ def chosen_statement(plan: RowsPlan, snapshot: str) -> Statement:
     parameters = Parameters()
     where = condition(plan.predicate, _aliases(plan.dataset, columns_of(plan.predicate)), parameters)
     return Statement(f"SELECT position FROM {snapshot} WHERE {where}", parameters.values)  # noqa: S608
+
+
+def tried_statement(plan: LookupPlan, snapshot: str) -> Statement:
+    """Return the statement of the places that each key finds; one plan for all keys, found or not.
+
+    A value that its column cannot hold is NULL, which equals nothing. Texts are equal in NFC and without
+    blanks around them, as the planner wrote its own.
+    """
+    parameters = Parameters()
+    aliases = _aliases(plan.dataset, frozenset(plan.by) | columns_of(plan.predicate))
+    tried = []
+    for number, key in enumerate(plan.keys, 1):
+        cells = [f"CAST({parameters.bind(number)} AS BIGINT)"]
+        for name, value in zip(plan.by, key, strict=True):
+            column = aliases[name][1]
+            (bound,) = constants((value,), column)
+            cells.append(f"CAST({parameters.bind(bound)} AS {type_of(column)})")
+        tried.append(f"({', '.join(cells)})")
+    names = ", ".join(f"v{at}" for at in range(len(plan.by)))
+    equal = " AND ".join(f"{_spelt(*aliases[name])} = v{at}" for at, name in enumerate(plan.by))
+    sql = (
+        f"SELECT number, position FROM (VALUES {', '.join(tried)}) AS tried (number, {names}) "  # noqa: S608
+        f"JOIN {snapshot} ON {equal} WHERE {condition(plan.predicate, aliases, parameters)}"
+    )
+    return Statement(sql, parameters.values)
+
+
+def found_statement(plan: LookupPlan, snapshot: str) -> Statement:
+    """Return the statement of the rows of the table ``found`` (``nth``, ``group``, ``place``), in its order.
+
+    The last column is the group.
+    """
+    leaving = [name for name, _ in plan.columns]
+    aliases = _aliases(plan.dataset, frozenset(leaving))
+    shown = ", ".join([*(aliases[name][0] for name in leaving), '"group"'])
+    return Statement(f"SELECT {shown} FROM found JOIN {snapshot} ON position = place ORDER BY nth", {})  # noqa: S608
+
+
+def _spelt(alias: str, column: Column) -> str:
+    """Return a column's value as it is compared with a key."""
+    return f"nfc_normalize(trim({alias}, ' '))" if column.type is ColumnType.TEXT else alias
 
 
 def statistic_statement(plan: StatisticPlan, snapshot: str) -> Statement:

@@ -14,8 +14,9 @@ order among them may come from what no mask shows, and would let two firms align
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -28,14 +29,16 @@ from aiohttp.tracing import Trace
 
 from gateway import telemetry
 from gateway.engines.address import NamedHost
-from gateway.engines.cells import table_of, typed_columns
-from gateway.engines.document import at, read, rows_at
+from gateway.engines.cells import table_of
+from gateway.engines.document import at
+from gateway.engines.reply import typed_reply
 from gateway.engines.selection import selected
+from gateway.engines.unnamed import Unnamed
 from gateway.errors import EngineFailed
 from gateway.order import key_of, order_of_reply
 from gateway.terms.dataset import Dataset, Source
-from gateway.terms.frame import UnprotectedFrame, UnprotectedRows, Values
-from gateway.terms.identifiers import DatasetId
+from gateway.terms.frame import Columns, UnprotectedFrame, UnprotectedRows, Values
+from gateway.terms.identifiers import ColumnName, DatasetId
 from gateway.terms.plan import Plan, ProxyPlan
 from gateway.terms.predicate import EVERY_ROW, Literal, columns_of
 from gateway.terms.upstream import CURSOR_BYTES_MAX
@@ -63,6 +66,7 @@ class UpstreamEngine:
     resolver: Callable[[], AbstractResolver] | None
     sessions: dict[tuple[DatasetId, Source], aiohttp.ClientSession]
     """Owned by the event loop: one a dataset and source, until ``retain`` or ``close``."""
+    unnamed: Unnamed = field(default_factory=Unnamed)
 
     @classmethod
     def create(
@@ -82,8 +86,8 @@ class UpstreamEngine:
             async with asyncio.timeout(self.deadline_s):
                 body = await self._body(plan)
                 if len(body) <= INLINE_BYTES_MAX:
-                    return _rows(plan, body)
-                return await asyncio.to_thread(_rows, plan, body)
+                    return _rows(plan, body, self.unnamed)
+                return await asyncio.to_thread(_rows, plan, body, self.unnamed)
         except EngineFailed:
             telemetry.upstream_failed(plan.dataset.id)
             raise
@@ -191,30 +195,36 @@ class QuietConnector(aiohttp.TCPConnector):
             connection.close()
 
 
-def _rows(plan: ProxyPlan, body: bytes) -> UnprotectedRows:
+def _rows(plan: ProxyPlan, body: bytes, unnamed: Unnamed) -> UnprotectedRows:
     """Return the planned columns of the selected rows of a body."""
-    document = read(body)
-    rows = rows_at(document, plan.rows_pointer, rows_max=plan.rows_max)
-    stored = {column.source_name for column in plan.dataset.columns}
-    if not stored >= set().union(*rows):
-        telemetry.unknown_fields(plan.dataset.id, sum(len(row.keys() - stored) for row in rows))
-
     leaving = [name for name, _ in plan.columns]
     needed = {*leaving, *columns_of(plan.predicate)}
-    columns = [column for column in plan.dataset.columns if column.name in needed]
-    typed = typed_columns(rows, columns)
+    declared = plan.dataset.columns
+    reply = typed_reply(body, plan.rows_pointer, declared, needed, rows_max=plan.rows_max)
+    if reply.unknown:
+        telemetry.unknown_fields(plan.dataset.id, reply.unknown.total())
+        unnamed.replied(plan.dataset.id, reply.unknown)
+    typed, columns = reply.columns, [column for column in declared if column.name in needed]
     key = key_of(plan.order_key, of="reply", digest=plan.digest, state=hashlib.sha256(body).digest())
     by = next((column.name for column in columns if column.source_name == plan.ordered_by), None)
-    order = _order(order_of_reply(len(rows), key), None if by is None else typed[by])
+    order = _order(order_of_reply(reply.count, key), None if by is None else typed[by])
     if plan.predicate != EVERY_ROW:
         truths = selected(table_of(typed, columns), plan.predicate, plan.dataset).to_pylist()
         order = [place for place in order if truths[place]]
-    cursor = None if plan.cursor_pointer is None else at(document, plan.cursor_pointer)
+    cursor = None if plan.cursor_pointer is None else at(reply.document, plan.cursor_pointer)
     return UnprotectedRows(
-        columns={name: [typed[name][place] for place in order] for name in leaving},
+        columns=_picked(typed, leaving, order),
         ended_at=None,
         upstream_cursor=_cursor(cursor),
     )
+
+
+def _picked(columns: Columns, names: Sequence[ColumnName], places: Sequence[int]) -> Columns:
+    """Return the values at these places, in their order."""
+    if len(places) < 2:  # noqa: PLR2004  of one place, an itemgetter gives the bare value
+        return {name: [columns[name][place] for place in places] for name in names}
+    pick = itemgetter(*places)
+    return {name: pick(columns[name]) for name in names}
 
 
 def _order(numbers: npt.NDArray[np.uint64], ordered_by: Values | None) -> list[int]:

@@ -1,10 +1,12 @@
 """From verified claims to the caller that rules speak of."""
 
 from gateway.identity.token import AccessClaims
-from gateway.terms.caller import Assurance, Caller
+from gateway.terms.caller import Assurance, Caller, SavedRun
 
 
-def caller_of(claims: AccessClaims, *, org_class: str, country: str, ours: bool = True) -> Caller:
+def caller_of(
+    claims: AccessClaims, *, org_class: str, country: str, ours: bool = True, saved: SavedRun | None = None
+) -> Caller:
     """Return the caller behind verified claims; class and country are the registry's, not the token's.
 
     Below aal2 no person counts, whoever signed in once. ``ours`` is whether the token is this gateway's.
@@ -25,4 +27,5 @@ def caller_of(claims: AccessClaims, *, org_class: str, country: str, ours: bool 
         client_key=claims.client_key,
         activated_by=claims.operator if ours else None,
         vouched_for=None if ours else claims.operator,
+        saved=saved,
     )

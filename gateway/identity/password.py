@@ -9,7 +9,7 @@ import unicodedata
 from typing import Final
 
 from argon2.exceptions import Argon2Error, InvalidHashError
-from argon2.low_level import Type, hash_secret, verify_secret
+from argon2.low_level import Type, hash_secret, hash_secret_raw, verify_secret
 
 PASSWORD_CHARACTERS: Final = range(8, 257)
 _PASSES: Final = 3
@@ -54,6 +54,19 @@ def password_matches(password_hash: str | None, password: str) -> bool:
     except (Argon2Error, InvalidHashError, UnicodeEncodeError):
         return False
     return password_hash is not None  # verify_secret raises where nothing fits
+
+
+def passphrase_key(passphrase: str, salt: bytes) -> bytes:
+    """Return the 32-byte key that a passphrase stands for, at the same cost as a password's hash."""
+    return hash_secret_raw(
+        _bytes(passphrase),
+        salt,
+        time_cost=_PASSES,
+        memory_cost=_MEMORY_KIB,
+        parallelism=_LANES,
+        hash_len=_HASH_BYTES,
+        type=Type.ID,
+    )
 
 
 def _bytes(password: str) -> bytes:

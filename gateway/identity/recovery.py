@@ -24,12 +24,26 @@ def new_codes(random_bytes: Callable[[int], bytes]) -> tuple[str, ...]:
     return tuple(_written(random_bytes(_BYTES)) for _ in range(CODES))
 
 
+def new_code(random_bytes: Callable[[int], bytes]) -> str:
+    """Return one new code of that form, with which a person enrols."""
+    return _written(random_bytes(_BYTES))
+
+
 def recovery_hash(operator: str, typed: str) -> str | None:
     """Return what is kept of a code, however it was typed; None: no code looks so."""
+    return _hash("recovery", operator, typed)
+
+
+def enrolment_hash(operator: str, typed: str) -> str | None:
+    """Return the same of a code with which a person enrols."""
+    return _hash("enrolment", operator, typed)
+
+
+def _hash(purpose: str, operator: str, typed: str) -> str | None:
     letters = "".join(each for each in typed[:40].lower().translate(_READ_AS) if each not in " -.")
     if len(letters) != _CHARACTERS or not set(letters) <= set(_WRITTEN):
         return None
-    return hashlib.sha256(f"gw1|recovery|{operator}|{letters}".encode()).hexdigest()
+    return hashlib.sha256(f"gw1|{purpose}|{operator}|{letters}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _written(bits: bytes) -> str:

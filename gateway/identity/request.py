@@ -1,20 +1,24 @@
 """The whole order of checks on one request's credentials, before anything else is looked at.
 
-    headers -> token: parse, key, signature, claims -> scheme -> proof: parse, signature, request,
-    token hash, query digest, time, nonce -> the proof's key is the token's key
+    headers -> token: parse, key, signature, claims -> the connection's certificate is the token's, where
+    it has one -> proof: parse, signature, request,
+    token hash, query digest, time, nonce -> the proof's key is the token's key -> it is the request that
+    the token is for, where a person approved one only
 
 Source: RFC 9068 section 4, RFC 9449 sections 4.3 and 7, RFC 8725. Pure. Three things
 remain for the caller, in this order: walk the registry's chain for ``claims`` (revocation), use up
 ``proof.single_use_id``, and only then ask the policy.
 """
 
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote_plus
 
 from gateway import jose
-from gateway.errors import MalformedRequest, NotAuthenticated, ProofRefused
+from gateway.errors import MalformedRequest, NotAuthenticated, ProofRefused, RequestNotSaved
+from gateway.identity.certificate import proved_certificate
 from gateway.identity.proof import Proof, verify_proof
 from gateway.identity.token import NOBODY_ELSE, AccessClaims, OtherIssuer, SeenTokens, verify_token
 from gateway.terms.query import Query
@@ -53,6 +57,7 @@ def verify_request(
     claims = verify_token(
         token, keys=keys, issuer=issuer, audience=audience, now=now, seen=seen, trusted=trusted
     )
+    _check_certificate(claims, query, now)
     proof = verify_proof(
         proof_text,
         method=query.method,
@@ -64,7 +69,31 @@ def verify_request(
     )
     if proof.key != claims.key:
         raise ProofRefused("the proof is made with another key than the token's", cause="proof-other-key")
+    _check_saved(claims, query)
     return VerifiedRequest(claims, proof)
+
+
+def _check_certificate(claims: AccessClaims, query: Query, now: datetime) -> None:
+    """Refuse a token that a certificate earned over a connection without it (RFC 8705 section 3)."""
+    if claims.certificate is None:
+        return
+    if proved_certificate(query.certificate, now).thumbprint != claims.certificate:
+        raise NotAuthenticated(cause="certificate-other")
+
+
+def _check_saved(claims: AccessClaims, query: Query) -> None:
+    """Refuse another request than the one that a person approved; to its last byte.
+
+    SECURITY: said in one way whatever differs, and only to who holds the token's key.
+    """
+    saved = claims.saved
+    if saved is None:
+        return
+    asked = jose.request_digest(query.method, query.path, query.query_string, query.body)
+    if not hmac.compare_digest(saved.request, asked):
+        raise RequestNotSaved(
+            "the token is for one saved request, and this is another", cause="request-not-saved"
+        )
 
 
 def _credentials(query: Query) -> tuple[str, str]:

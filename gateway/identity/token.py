@@ -10,7 +10,7 @@ A token of a trusted other issuer passes the same checks; ``trusted.py`` says wh
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -30,6 +30,16 @@ LIFETIME_MAX_S: Final = 900
 TOKENS_MAX: Final = 4096
 """Tokens kept after they were verified once: about 8 MB."""
 _TYPES: Final = frozenset({TOKEN_TYPE, f"application/{TOKEN_TYPE}"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedClaim:
+    """The one request that a token is for, which a person approved for runs without a person."""
+
+    activation: str
+    """The record of the approval."""
+    request: str
+    """``jose.request_digest`` of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +67,20 @@ class AccessClaims:
     authenticated_at: datetime | None = None
     operator: OperatorId | None = None
     """The person who stands behind the token; with ``authenticated_at`` or not at all."""
+    saved: SavedClaim | None = None
+    """Set where that person approved one request and need not be there; never without a person."""
+    certificate: Thumbprint | None = None
+    """The certificate that earned the token, if one did: each use comes over a connection with it."""
 
     def __post_init__(self) -> None:
         if self.subject != subject_of(self.client, self.operator):
             raise ValueError("the subject is the operator who activated the client, else the client")
         if not (self.operator is None) == (self.authenticated_at is None) == (self.subject == self.client):
             raise ValueError("a person and the time of the sign-in come together, and no client is a person")
+        if self.saved is not None and self.operator is None:
+            raise ValueError("a saved request was approved by a person")
+        if self.certificate not in {None, self.client_key}:
+            raise ValueError("a token is bound to the certificate that earned it")
         if self.methods != amr_of(self.methods):
             raise ValueError("methods are spelled by `amr_of`")
 
@@ -81,7 +99,7 @@ def claims_document(claims: AccessClaims) -> dict[str, object]:
     """
     issued, expires = int(claims.issued_at.timestamp()), int(claims.expires_at.timestamp())
     signed_in = claims.authenticated_at
-    if claims.assurance is not assurance_at(claims.methods, authenticated_at=signed_in, at=claims.issued_at):
+    if claims.assurance is not assurance_earned(claims.methods, signed_in, claims.issued_at, claims.saved):
         raise ValueError("assurance is derived from the methods, never chosen")
     if not 0 < expires - issued <= LIFETIME_MAX_S:
         raise ValueError(f"a token lives at most {LIFETIME_MAX_S} s")
@@ -94,14 +112,36 @@ def claims_document(claims: AccessClaims) -> dict[str, object]:
         "purpose": claims.purpose,
         "agreement": claims.agreement,
         "client_key": claims.client_key,
-        "cnf": {"jkt": claims.key},
+        "cnf": confirmation_of(claims),
         "acr": claims.assurance.acr,
         "amr": list(claims.methods),
         "iat": issued,
         "exp": expires,
         "jti": claims.token_id,
     }
+    if claims.saved is not None:
+        document["saved"] = {"activation": claims.saved.activation, "request": claims.saved.request}
     return document if signed_in is None else document | {"auth_time": int(signed_in.timestamp())}
+
+
+def assurance_earned(
+    methods: Sequence[str], signed_in: datetime | None, at: datetime, saved: SavedClaim | None
+) -> Assurance:
+    """Return what a sign-in is worth at a moment.
+
+    SECURITY: where a request was saved, it is what was proved when it was approved, and never ``aal3``:
+    that says that somebody is there. A rule must allow such runs by themselves (``policy.decide``).
+    """
+    if saved is None:
+        return assurance_at(methods, authenticated_at=signed_in, at=at)
+    then = assurance_at(methods, authenticated_at=signed_in, at=at if signed_in is None else signed_in)
+    return min(then, Assurance.AAL2)
+
+
+def confirmation_of(claims: AccessClaims) -> dict[str, str]:
+    """Return the claim ``cnf``: what whoever uses the token must prove, all of it."""
+    bound = {"jkt": str(claims.key)}
+    return bound if claims.certificate is None else bound | {"x5t#S256": claims.certificate}
 
 
 class Keys(Protocol):
@@ -206,7 +246,7 @@ def verify_token(
         refuse("audience")
     # Never before it was issued: another machine's clock may be a little ahead.
     at = max(found.issued_at, now)
-    assurance = assurance_at(found.methods, authenticated_at=found.authenticated_at, at=at)
+    assurance = assurance_earned(found.methods, found.authenticated_at, at, found.saved)
     return found if assurance is found.assurance else replace(found, assurance=assurance)
 
 
@@ -250,11 +290,12 @@ def _claims(claims: claim.Claims) -> AccessClaims:
     issued_at, expires_at = lifetime_of(claims)
     methods = claim.texts_of(claims, "amr")
     signed_in = claim.moment(claim.seconds_of(claims, "auth_time")) if "auth_time" in claims else None
-    earned = assurance_at(methods, authenticated_at=signed_in, at=issued_at)
+    saved = _saved(claims)
+    earned = assurance_earned(methods, signed_in, issued_at, saved)
     if claims.get("acr") != earned.acr:
         refuse("assurance-not-earned")
     client, subject = ClientId(claim.text_of(claims, "client_id")), claim.text_of(claims, "sub")
-    key = bound_key_of(claims)
+    key, certificate = _bound_to(claims)
     try:
         return AccessClaims(
             issuer=claim.text_of(claims, "iss"),
@@ -273,9 +314,33 @@ def _claims(claims: claim.Claims) -> AccessClaims:
             methods=methods,
             authenticated_at=signed_in,
             operator=None if subject == client else OperatorId(subject),
+            saved=saved,
+            certificate=certificate,
         )
     except ValueError:  # the claims do not fit each other
         refuse("claims-inconsistent")
+
+
+def _bound_to(claims: claim.Claims) -> tuple[Thumbprint, Thumbprint | None]:
+    """Return the key of every proof and, where a certificate earned the token, that certificate."""
+    binding = claims.get("cnf")
+    if not isinstance(binding, dict) or "x5t#S256" not in binding:
+        return bound_key_of(claims), None
+    if binding.keys() != {"jkt", "x5t#S256"}:
+        refuse("claim-cnf")
+    return claim.thumbprint_of(binding, "jkt"), claim.thumbprint_of(binding, "x5t#S256")
+
+
+def _saved(claims: claim.Claims) -> SavedClaim | None:
+    """Return which request the token is for; None: for every one."""
+    if "saved" not in claims:
+        return None
+    named = claims["saved"]
+    if not isinstance(named, dict) or named.keys() != {"activation", "request"}:
+        refuse("claim-saved")
+    return SavedClaim(
+        activation=claim.text_of(named, "activation"), request=claim.thumbprint_of(named, "request")
+    )
 
 
 def _check_times(signed: _Signed, now_s: float) -> None:

@@ -6,10 +6,10 @@ What a key is follows from the files and the time alone, so all processes agree 
 crash leaves nothing half done:
 
     announced   works later; believed already, so nobody is surprised      active    the newest that works
-    retired     was active; what it made counts for as long as it may      revoked   its file is gone
+    retired     was active; what it made counts for as long as it may      revoked   its name is left
 
 The file without a number worked from the beginning. Not the log's keys: they sign side by side
-(``log_keys.py``). Not the key of the pseudonyms: with another one, every pseudonym would be another.
+(``log_keys.py``). Not the pseudonyms' key: with another one every pseudonym is another (``custody.py``).
 """
 
 import re
@@ -25,6 +25,8 @@ from gateway.keyring.files import move_private, put_private, read_private
 
 FILES_MAX: Final = 128
 """Of one kind; more were never meant."""
+_REVOKED: Final = ".revoked"
+"""Behind the name of a file whose key is destroyed; it holds the public name."""
 Now = Callable[[], float]
 Made = TypeVar("Made")
 
@@ -145,9 +147,33 @@ class DatedFiles(Generic[Made]):
             HomeInvalid: The disk refuses, or no key would be left.
 
         """
-        for path in self._folder.iterdir():
-            if path.name != self._first and self._dated.fullmatch(path.name) is None:
-                continue
-            if self._public(self._read(read_private(self._folder, path.name), path.name)) == public:
-                move_private(self._folder, path.name, None)
+        for name in self._named(public):
+            move_private(self._folder, name, None)
         self.reload()
+
+    def revoke(self, public: str) -> None:
+        """Destroy a key as ``remove`` does, and keep its public name in the file's place.
+
+        Raises:
+            HomeInvalid: As for ``remove``.
+
+        """
+        for name in self._named(public):
+            put_private(self._folder, f"{name}{_REVOKED}", public.encode("ascii") + b"\n")
+            move_private(self._folder, name, None)
+        self.reload()
+
+    def revoked(self) -> tuple[str, ...]:
+        """Return the public names of the keys that were revoked."""
+        names = sorted(path.name for path in self._folder.glob(f"*{_REVOKED}"))
+        ours = [name for name in names if self._is_ours(name.removesuffix(_REVOKED))]
+        return tuple(read_private(self._folder, name).decode("ascii", "replace").strip() for name in ours)
+
+    def _named(self, public: str) -> list[str]:
+        """Return the files that hold the key of a name."""
+        names = [path.name for path in self._folder.iterdir() if self._is_ours(path.name)]
+        keys = {name: self._read(read_private(self._folder, name), name) for name in names}
+        return [name for name, key in keys.items() if self._public(key) == public]
+
+    def _is_ours(self, name: str) -> bool:
+        return name == self._first or self._dated.fullmatch(name) is not None

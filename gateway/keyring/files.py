@@ -5,6 +5,7 @@ crash leaves no half keyring. Reading checks the opened file itself, not its nam
 link. No message holds what a file holds.
 """
 
+import errno
 import os
 import secrets
 import shutil
@@ -65,6 +66,40 @@ def read_private(folder: Path, name: str) -> bytes:
         raise HomeInvalid(f"key file `{name}` cannot be read: {error.strerror}") from error
 
 
+def read_plain(path: Path, bytes_max: int) -> bytes:
+    """Return a public file's content, read once; a link, a pipe or a device is not followed, nor waited for.
+
+    Raises:
+        OSError: It is missing, not a plain file, or larger; ``filename`` is the path.
+
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(bytes_max + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > bytes_max:
+        raise OSError(errno.EFBIG, f"it is larger than {bytes_max} bytes", str(path))
+    return content
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Make a file of mode 0600, durably.
+
+    Raises:
+        HomeInvalid: There is one already, or the disk refuses.
+
+    """
+    try:
+        _write(path, content)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise HomeInvalid(f"`{path}` cannot be made: {error.strerror}") from error
+
+
 def put_private(folder: Path, name: str, content: bytes) -> None:
     """Put one file into the folder, whole and durable, in place of the one of that name.
 
@@ -78,7 +113,7 @@ def put_private(folder: Path, name: str, content: bytes) -> None:
         fresh.replace(folder / name)
         _sync_folder(folder)
     except OSError as error:
-        raise HomeInvalid(f"key file `{name}` cannot be written: {error.strerror}") from error
+        raise HomeInvalid(f"file `{name}` cannot be written: {error.strerror}") from error
 
 
 def move_private(folder: Path, name: str, to: str | None) -> None:

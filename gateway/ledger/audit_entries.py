@@ -5,6 +5,7 @@ one spelling (``transparency/canonical.py``; tests/ledger/test_audit_entries.py 
 Everything else goes the strict way, which names what is wrong. One fault is one sentence with an index.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Final
@@ -18,9 +19,13 @@ from gateway.transparency.proof import BODY_FIELD, ENTRY_BYTES_MAX
 
 Integer = Annotated[int, Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 Natural = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
-Name = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,200}$")]
-Commitment = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Commitment = Annotated[str, Meta(min_length=43, max_length=43)]
 Fact = str | Integer | bool | list[str] | dict[str, Integer]
+
+_NAMES: Final = re.compile(r"[\x21-\x7e]*")
+_COMMITMENTS: Final = re.compile(r"[A-Za-z0-9_-]*")
+"""Of all of an entry's together: a pattern for each took longer than all the rest of reading it."""
 
 _CLOSERS: Final = frozenset(
     {EntryKind.RELEASE, EntryKind.ERROR, EntryKind.RECOVER, EntryKind.DENY, EntryKind.SINGLE}
@@ -29,14 +34,24 @@ _MUST_CLOSE: Final = frozenset({EntryKind.RELEASE, EntryKind.RECOVER})
 _WITHOUT_BODY: Final = frozenset({EntryKind.CHARGE, EntryKind.RECOVER})
 
 
-class Debited(Struct, forbid_unknown_fields=True, gc=False):
-    """One debit as a CHARGE entry shows it."""
+class Debited(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """One debit as a CHARGE entry shows it; of a node where no key was ever tried, keys are not shown."""
 
     node: Name
     rho: Natural
     delta: Natural
     rho_after: Natural
     delta_after: Natural
+    keys: Natural | UnsetType = UNSET
+    keys_after: Annotated[int, Meta(ge=1, le=INTEGER_MAX)] | UnsetType = UNSET
+
+    def taken(self) -> tuple[int, int, int]:
+        """Return what it takes."""
+        return self.rho, self.delta, self.keys or 0
+
+    def after(self) -> tuple[int, int, int]:
+        """Return the sums that it states."""
+        return self.rho_after, self.delta_after, self.keys_after or 0
 
 
 class Entry(Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -72,6 +87,7 @@ def read_entry(leaf: bytes) -> Entry:
         raise EntryInvalid(f"has {len(leaf):,} bytes; the most is {ENTRY_BYTES_MAX:,}")
     try:
         entry = _DECODER.decode(leaf)
+        _check_characters(entry)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         _require_canonical(leaf)
         raise EntryInvalid(f"is not of an entry's form: {_plain(error)}") from error
@@ -79,6 +95,19 @@ def read_entry(leaf: bytes) -> Entry:
     if b"\\" in leaf or not leaf.isascii() or _ENCODER.encode(entry) != leaf:
         _require_canonical(leaf)
     return entry
+
+
+def _check_characters(entry: Entry) -> None:
+    """Raise ValueError unless names and commitments are of the characters that they may be of."""
+    names = [entry.id]
+    if entry.changes is not UNSET:
+        names += entry.changes
+    if entry.debits is not UNSET:
+        names += [debit.node for debit in entry.debits]
+    if _NAMES.fullmatch("".join(names)) is None:
+        raise ValueError("a name is not of visible ASCII")
+    if _COMMITMENTS.fullmatch("".join(entry.commitments.values())) is None:
+        raise ValueError("a commitment is not base64url")
 
 
 def _require_canonical(leaf: bytes) -> None:
@@ -97,7 +126,7 @@ def _plain(error: Exception) -> str:
 class Books:
     """What the entries so far add up to; owned by one check."""
 
-    sums: dict[str, tuple[int, int]] = field(default_factory=dict)
+    sums: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     open: dict[int, str] = field(default_factory=dict)
     """Index -> request id of charges that nothing closed yet."""
     closed_older: set[int] = field(default_factory=set)
@@ -174,11 +203,13 @@ def _debit(books: Books, index: int, entry: Entry, fault: Callable[[str], None],
     if entry.kind is not EntryKind.CHARGE:
         fault(f"entry {index} debits without being a charge")
     for debit in entry.debits:
+        rho, delta, keys = debit.taken()
         before = books.sums.get(debit.node)
         if before is None:
-            before = (debit.rho_after - debit.rho, debit.delta_after - debit.delta) if believed else (0, 0)
-        after = (before[0] + debit.rho, before[1] + debit.delta)
-        if after != (debit.rho_after, debit.delta_after):
+            stated = debit.after()
+            before = (stated[0] - rho, stated[1] - delta, stated[2] - keys) if believed else (0, 0, 0)
+        after = (before[0] + rho, before[1] + delta, before[2] + keys)
+        if after != debit.after() or (debit.keys is UNSET) != (debit.keys_after is UNSET):
             fault(f"entry {index} states a wrong sum for one of its budgets")
         books.sums[debit.node] = after
 

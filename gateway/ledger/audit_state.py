@@ -84,7 +84,7 @@ def _books(
     **counts: int,
 ) -> Books:
     return Books(
-        sums={str(node): (int(rho), int(delta)) for node, (rho, delta) in sums.items()},
+        sums={str(node): (int(rho), int(delta), int(keys)) for node, (rho, delta, keys) in sums.items()},
         open={int(index): str(name) for index, name in open.items()},
         closed_older={int(index) for index in closed_older},
         records={str(name): (int(index), str(field)) for name, (index, field) in records.items()},

@@ -240,7 +240,8 @@ def compare(
     if logs not in [[(0, vkey.partition("+")[0], vkey)] for vkey in vkeys.split("\n")]:
         fault("the store belongs to another log, or to a key of it that was not given")
     spent = {
-        node: (rho, delta) for node, rho, delta in connection.execute("SELECT node, rho, delta FROM spent")
+        node: (rho, delta, keys)
+        for node, rho, delta, keys in connection.execute("SELECT node, rho, delta, keys FROM spent")
     }
     for node in _different(spent, books.sums, lambda node: believed and node not in books.sums):
         fault(f"the budget of `{node}` is not the sum of its debits")

@@ -16,6 +16,7 @@ from gateway.errors import (
     ChargedFailure,
     IdempotencyInProgress,
     IdempotencyMismatch,
+    KeysExhausted,
     LedgerUnavailable,
 )
 from gateway.ledger.entry import Draft, RandomBytes, Record, debit_shown, draft_of_recover, draft_of_release
@@ -252,8 +253,11 @@ class Batch:
             path = debit.node.path
             spent = after.get(path) or self._spent(path)
             if not budget.fits(spent, debit):
+                left_over = self._own_left(debits)
+                if debit.loss.keys:
+                    raise KeysExhausted("fewer keys are left to try", cost=debit.loss, left=left_over)
                 raise BudgetExhausted(
-                    "the privacy budget does not cover this", cost=debit.loss, left=self._own_left(debits)
+                    "the privacy budget does not cover this", cost=debit.loss, left=left_over
                 )
             after[path] = budget.total((spent, debit.loss))
             shown.append(debit_shown(debit, after[path]))
@@ -268,7 +272,11 @@ class Batch:
         own = [budget.left(self._spent(d.node.path), d.cap) for d in debits if d.node.org is not None]
         if not own:
             return None
-        return Loss(PicoRho(min(loss.rho for loss in own)), PicoDelta(min(loss.delta for loss in own)))
+        return Loss(
+            PicoRho(min(loss.rho for loss in own)),
+            PicoDelta(min(loss.delta for loss in own)),
+            min(loss.keys for loss in own),
+        )
 
     def _append(self, draft: Draft, *, ts: int, debits: list[dict[str, object]] | None = None) -> int:
         if self.erasures:

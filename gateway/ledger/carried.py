@@ -24,7 +24,7 @@ from gateway.terms.entry import LOG_CLOSED, LOG_OPENED, EntryKind
 
 _LEAVES: Final = "SELECT idx, leaf FROM entry UNION ALL SELECT idx, leaf FROM carried_entry"
 _IN_OLD: Final = {
-    "spent": "SELECT node, rho, delta FROM spent ORDER BY node",
+    "spent": "SELECT node, rho, delta, keys FROM spent ORDER BY node",
     "records": "SELECT kind, id, idx - :size, field, coalesce(entry.leaf, carried_entry.leaf) FROM registry"
     " LEFT JOIN entry USING (idx) LEFT JOIN carried_entry USING (idx) ORDER BY kind, id",
     "claims": "SELECT name, digest, charge - :size, release - :size, answer IS NOT NULL FROM claim"
@@ -32,7 +32,7 @@ _IN_OLD: Final = {
     "used": "SELECT id, expires_at_ms FROM once ORDER BY id",
 }
 _IN_NEW: Final = {
-    "spent": "SELECT node, rho, delta FROM carried_spent ORDER BY node",
+    "spent": "SELECT node, rho, delta, keys FROM carried_spent ORDER BY node",
     "records": "SELECT kind, id, idx, field, leaf FROM carried_record LEFT JOIN carried_entry USING (idx)"
     " ORDER BY kind, id",
     "claims": "SELECT name, digest, charge, release, answer IS NOT NULL FROM claim WHERE charge < 0"
@@ -40,8 +40,8 @@ _IN_NEW: Final = {
 }
 """Used ids are forgotten in time, so of those the new store alone cannot tell."""
 _COPIES: Final = (
-    ("spent", "SELECT node, rho, delta FROM spent", 3),
-    ("carried_spent", "SELECT node, rho, delta FROM spent", 3),
+    ("spent", "SELECT node, rho, delta, keys FROM spent", 4),
+    ("carried_spent", "SELECT node, rho, delta, keys FROM spent", 4),
     ("carried_record", "SELECT kind, id, idx - :size, field FROM registry", 4),
     ("registry", "SELECT kind, id, idx - :size, field, key, sealed FROM registry", 6),
     (
@@ -120,8 +120,8 @@ def check_carried(connection: apsw.Connection, fault: Fault) -> Books:
         fault("whether the log is closed, and which one follows, is not what its last entry says")
     books = Books()
     books.sums = {
-        node: (rho, delta)
-        for node, rho, delta in connection.execute("SELECT node, rho, delta FROM carried_spent")
+        node: (rho, delta, keys)
+        for node, rho, delta, keys in connection.execute("SELECT node, rho, delta, keys FROM carried_spent")
     }
     books.records = {
         f"{kind}/{name}": (index, field)

@@ -4,7 +4,7 @@
     facts                   public facts: no personal data, no client text
     commitments             field -> commitment; ``body`` is what was sent
     charge                  RELEASE, RECOVER, a charged ERROR: the index of the charge it closes
-    debits                  CHARGE: node, rho, delta, and both sums at the node after it
+    debits                  CHARGE: node, rho, delta, where keys were tried keys; and the sums after it
     changes                 kind/id of each registry record put with it; ``change.N`` commits to the record
 
 docs/ledger.md specifies all of it. The opening (``openings.py``) lies apart, so it can be destroyed (P9).
@@ -145,13 +145,15 @@ def change_field(number: int) -> str:
 
 
 def debit_shown(debit: Debit, after: Loss) -> dict[str, object]:
-    """Return how an entry tells of one debit."""
+    """Return how an entry tells of one debit; of keys only where one was ever tried at the node."""
+    keys = {"keys": debit.loss.keys, "keys_after": after.keys} if after.keys else {}
     return {
         "node": debit.node.path,
         "rho": debit.loss.rho,
         "delta": debit.loss.delta,
         "rho_after": after.rho,
         "delta_after": after.delta,
+        **keys,
     }
 
 
@@ -270,7 +272,8 @@ def _check_debit(debit: Debit) -> None:
     for part in parts:
         if part is not None:
             _part(part)
-    numbers = (debit.loss.rho, debit.loss.delta, debit.cap.rho, debit.cap.delta)
+    loss, cap = debit.loss, debit.cap
+    numbers = (loss.rho, loss.delta, loss.keys, cap.rho, cap.delta, cap.keys)
     if not all(0 <= number <= INTEGER_MAX for number in numbers):
         raise EntryRefused("a loss is neither negative nor 2^53 or larger")
 

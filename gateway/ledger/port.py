@@ -34,7 +34,7 @@ class Ledger(Protocol):
         """Debit every node or none, and return the leave to read private data.
 
         Raises:
-            BudgetExhausted: Some node has too little left; nothing was debited.
+            BudgetExhausted, KeysExhausted: Some node has too little left; nothing was debited.
             IdempotencyMismatch: The key was used for another request.
             IdempotencyInProgress: The first request of that key has not been answered yet.
             ChargedFailure: The first request of that key failed after its charge; ``charge_index`` is

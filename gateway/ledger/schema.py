@@ -15,7 +15,7 @@ import apsw
 from gateway.errors import HomeInvalid
 from gateway.transparency.tree import EMPTY_ROOT
 
-VERSION: Final = 3
+VERSION: Final = 4
 APPLICATION_ID: Final = 0x67774C31  # "gwL1"
 BUSY_MS: Final = 5000
 MEMORY: Final = ":memory:"
@@ -61,7 +61,7 @@ CREATE TRIGGER closed_log_stays_closed BEFORE UPDATE ON log WHEN OLD.next IS NOT
 -- What this log began with (``carried.py``); an entry of a log before has a negative index, counted from
 -- this log's entry 0. Never changed.
 CREATE TABLE carried_spent (
-  node TEXT PRIMARY KEY, rho INTEGER NOT NULL, delta INTEGER NOT NULL
+  node TEXT PRIMARY KEY, rho INTEGER NOT NULL, delta INTEGER NOT NULL, keys INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE carried_record (
   kind TEXT, id TEXT, idx INTEGER NOT NULL, field TEXT NOT NULL, PRIMARY KEY (kind, id)
@@ -70,12 +70,15 @@ CREATE TABLE carried_entry (idx INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;
 
 -- Budgets: what was ever debited at a node; never refunded.
 CREATE TABLE spent (
-  node TEXT PRIMARY KEY, rho INTEGER NOT NULL, delta INTEGER NOT NULL
+  node TEXT PRIMARY KEY, rho INTEGER NOT NULL, delta INTEGER NOT NULL, keys INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER spent_never_falls BEFORE UPDATE ON spent WHEN NEW.rho < OLD.rho OR NEW.delta < OLD.delta
+CREATE TRIGGER spent_never_falls BEFORE UPDATE ON spent
+  WHEN NEW.rho < OLD.rho OR NEW.delta < OLD.delta OR NEW.keys < OLD.keys
   BEGIN SELECT RAISE(ABORT, 'what is spent stays spent'); END;
 CREATE TRIGGER spent_is_never_replaced BEFORE INSERT ON spent
-  WHEN EXISTS (SELECT 1 FROM spent WHERE node = NEW.node AND (rho > NEW.rho OR delta > NEW.delta))
+  WHEN EXISTS (
+    SELECT 1 FROM spent WHERE node = NEW.node AND (rho > NEW.rho OR delta > NEW.delta OR keys > NEW.keys)
+  )
   BEGIN SELECT RAISE(ABORT, 'what is spent stays spent'); END;
 CREATE TRIGGER spent_is_never_deleted BEFORE DELETE ON spent
   BEGIN SELECT RAISE(ABORT, 'what is spent stays spent'); END;

@@ -43,7 +43,10 @@ from gateway.transparency.proof import Checkpoint, sign_checkpoint, verify_check
 from gateway.transparency.tree import ProofInvalid
 
 BATCH_MAX: Final = 512
-"""A batch takes what waits until it holds as many; the last turn's commands may bring it to 1,023."""
+"""A batch takes what waits until it holds as many; the last group's commands may bring it to 639."""
+GROUP_MAX: Final = 128
+"""A crowd of one turn of the loop is handed over in groups of as many, so that they are being written while
+the next ones are drafted."""
 RETRY_S: Final = 0.5
 """How long after a failed try to close abandoned charges the next one comes, if nobody writes before."""
 WAITING_MAX: Final = 8192
@@ -160,7 +163,7 @@ class Sequencer:
         gathered.commands.append(command)
         gathered.futures.append(future)
         self._asked += 1
-        if len(gathered.commands) >= BATCH_MAX:
+        if len(gathered.commands) >= GROUP_MAX:
             self._flush()
         return future
 
@@ -332,6 +335,24 @@ class Sequencer:
         self._signed = self._store.tiles.size
         head = Checkpoint(origin=self._signers[0].name, size=self._store.tiles.size, root=self._store.root)
         self._note = sign_checkpoint(head, *self._signers)
+
+    def sign_with(self, signers: tuple[NoteSigner, ...]) -> None:
+        """Have others sign, from this head on, or change nothing.
+
+        INVARIANT: looked up like a ``Read``, between two batches, so the head is a durable one.
+        """
+        if not self.recording:
+            raise LedgerUnavailable(UNAVAILABLE)
+        head = Checkpoint(origin=signers[0].name, size=self._store.tiles.size, root=self._store.root)
+        note = sign_checkpoint(head, *signers)
+        try:
+            for signer in signers:
+                verify_checkpoint(note, signer.vkey)
+        except ProofInvalid as error:
+            raise LedgerUnavailable("a new key of the log does not sign as its name says") from error
+        self._signers, self._note = signers, note
+        if self._head_file is not None:
+            self._head_file.put(note)
 
     def _answer(self, group: _Group, outcomes: list[object]) -> None:
         """Hand each outcome to its caller, in the caller's own event loop, one call for all of them."""

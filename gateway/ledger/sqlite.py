@@ -201,6 +201,15 @@ class SqliteLedger:
         command = EndCommand(draft=draft, next_origin=next_origin)
         return receipt_of(cast("Logged", await self.submit(command)))
 
+    async def sign_with(self, signers: tuple[NoteSigner, ...]) -> None:
+        """Sign the head anew with these keys, and every head from now on.
+
+        Raises:
+            LedgerUnavailable: Signer and key do not belong together; nothing changed.
+
+        """
+        await self._look_up(lambda _: self._sequencer.sign_with(signers))
+
     async def is_closed(self) -> bool:
         """Return whether the log has ended."""
         return await self._look_up(lambda store: store.is_closed)

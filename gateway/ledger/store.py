@@ -166,8 +166,9 @@ class Store:
     def spent(self, path: str) -> Loss:
         loss = self._spent.get(path)
         if loss is None:
-            row = self._connection.execute("SELECT rho, delta FROM spent WHERE node = ?", (path,)).fetchone()
-            loss = budget.NOTHING if row is None else Loss(PicoRho(row[0]), PicoDelta(row[1]))
+            sql = "SELECT rho, delta, keys FROM spent WHERE node = ?"
+            row = self._connection.execute(sql, (path,)).fetchone()
+            loss = budget.NOTHING if row is None else Loss(PicoRho(row[0]), PicoDelta(row[1]), row[2])
             self._spent[path] = loss
         return loss
 
@@ -214,9 +215,9 @@ class Store:
         many("INSERT INTO entry VALUES (?, ?)", enumerate(batch.leaves, batch.size))
         self.vault.write(batch, hashes)
         many(
-            "INSERT INTO spent VALUES (?, ?, ?)"
-            " ON CONFLICT (node) DO UPDATE SET rho = excluded.rho, delta = excluded.delta",
-            [(path, loss.rho, loss.delta) for path, loss in batch.spent.items()],
+            "INSERT INTO spent VALUES (?, ?, ?, ?) ON CONFLICT (node) DO UPDATE"
+            " SET rho = excluded.rho, delta = excluded.delta, keys = excluded.keys",
+            [(path, loss.rho, loss.delta, loss.keys) for path, loss in batch.spent.items()],
         )
         many(
             "INSERT INTO claim VALUES (?, ?, ?, ?, ?)"

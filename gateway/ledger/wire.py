@@ -19,6 +19,7 @@ from gateway.errors import (
     ChargedFailure,
     IdempotencyInProgress,
     IdempotencyMismatch,
+    KeysExhausted,
     LedgerUnavailable,
 )
 from gateway.ledger.batch import Answered, ChargeCommand, Charged, Logged, OnceCommand, ReleaseCommand
@@ -164,6 +165,7 @@ class RefusalCode(StrEnum):
     """The closed list of errors that cross."""
 
     BUDGET_EXHAUSTED = "budget-exhausted"
+    KEYS_EXHAUSTED = "keys-exhausted"
     IDEMPOTENCY_MISMATCH = "idempotency-mismatch"
     IDEMPOTENCY_IN_PROGRESS = "idempotency-in-progress"
     CHARGED_FAILURE = "charged-failure"
@@ -190,6 +192,7 @@ Answer = Outcome | RegistryPart | DoneRegistry | Changed | InForce | Refused
 
 _CODES: Final[dict[type[Exception], RefusalCode]] = {
     BudgetExhausted: RefusalCode.BUDGET_EXHAUSTED,
+    KeysExhausted: RefusalCode.KEYS_EXHAUSTED,
     IdempotencyMismatch: RefusalCode.IDEMPOTENCY_MISMATCH,
     IdempotencyInProgress: RefusalCode.IDEMPOTENCY_IN_PROGRESS,
     ChargedFailure: RefusalCode.CHARGED_FAILURE,
@@ -204,7 +207,7 @@ def refused(number: int, error: BaseException) -> Refused:
     code = _CODES.get(type(error)) if isinstance(error, Exception) else None
     if code is None:
         return Refused(number, RefusalCode.UNAVAILABLE, UNAVAILABLE)
-    if isinstance(error, BudgetExhausted):
+    if isinstance(error, BudgetExhausted | KeysExhausted):
         return Refused(number, code, error.detail, error.cost, error.left)
     return Refused(number, code, str(error))
 
@@ -212,9 +215,10 @@ def refused(number: int, error: BaseException) -> Refused:
 def error_of(refusal: Refused) -> Exception:
     """Return the error that crossed."""
     match refusal.code:
-        case RefusalCode.BUDGET_EXHAUSTED:
+        case RefusalCode.BUDGET_EXHAUSTED | RefusalCode.KEYS_EXHAUSTED as code:
             assert refusal.cost is not None, "an exhausted budget has a cost"  # noqa: S101
-            return BudgetExhausted(refusal.detail, cost=refusal.cost, left=refusal.left)
+            kind = BudgetExhausted if code is RefusalCode.BUDGET_EXHAUSTED else KeysExhausted
+            return kind(refusal.detail, cost=refusal.cost, left=refusal.left)
         case RefusalCode.IDEMPOTENCY_MISMATCH:
             return IdempotencyMismatch(refusal.detail)
         case RefusalCode.IDEMPOTENCY_IN_PROGRESS:

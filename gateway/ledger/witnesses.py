@@ -52,7 +52,8 @@ class Witnesses:
     ) -> None:
         self._trust = trust
         self._clients = clients
-        self._vkeys = vkeys
+        self.vkeys = vkeys
+        """What the log signs and signed with; replaced where it gets another key."""
         self._head = head
         self._tiles = tiles
         self._kept = kept
@@ -77,7 +78,7 @@ class Witnesses:
         """
         kept = self._kept_note()
         if kept is not None:
-            await self._require(_believed(kept, self._vkeys), "were cosigned")
+            await self._require(_believed(kept, self.vkeys), "were cosigned")
         answers = await asyncio.gather(*[self._remembered(client, kept) for client in self._clients])
         if quorum and not self._trust.is_quorum({name for name in answers if name is not None}):
             raise HomeInvalid(
@@ -93,14 +94,14 @@ class Witnesses:
 
         """
         note = await self._head()
-        size = verify_checkpoint(note, self._vkeys).size
+        size = verify_checkpoint(note, self.vkeys).size
         notes = await asyncio.gather(*[self._cosigned(client, note, size) for client in self._clients])
         text, signatures = split(note)
         for cosigned in notes:
             signatures += [line for line in split(cosigned)[1] if line not in signatures]
         together = joined(text, signatures)
         try:
-            self._trust.require(together, self._vkeys)
+            self._trust.require(together, self.vkeys)
         except ProofInvalid:
             return False
         await asyncio.to_thread(write_head, self._kept, together)

@@ -20,8 +20,9 @@ _PRECISE: Final = Context(prec=200)
 
 def integers_banded(numbers: Sequence[int | None], width: int) -> list[int | None]:
     """Return the lower edge ``k * width`` of the band each number is in, below zero too."""
-    edges = [None if number is None else number - number % width for number in numbers]
-    return [None if edge is None or edge < EDGE_MIN else edge for edge in edges]
+    return [
+        None if number is None or (edge := number - number % width) < EDGE_MIN else edge for number in numbers
+    ]
 
 
 def decimal_banded(number: Decimal, width: int) -> Decimal:

@@ -22,6 +22,18 @@ def members_of(body: bytes, *, allowed: Collection[str]) -> Mapping[str, object]
         MalformedRequest: Not one strict JSON object, or a member that is not ``allowed``.
 
     """
+    members = object_of(body)
+    check_members(members, allowed=allowed)
+    return members
+
+
+def object_of(body: bytes) -> Mapping[str, object]:
+    """Return the members of a JSON object, whatever their names; no error names one.
+
+    Raises:
+        MalformedRequest: Not one strict JSON object.
+
+    """
     try:
         content: object = json.loads(
             body.decode("utf-8"),
@@ -37,7 +49,6 @@ def members_of(body: bytes, *, allowed: Collection[str]) -> Mapping[str, object]
     _check(content, DEPTH_MAX)
     if not isinstance(content, dict):
         raise MalformedRequest("the body is not a JSON object")
-    check_members(content, allowed=allowed)
     return content
 
 

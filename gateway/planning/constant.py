@@ -16,6 +16,9 @@ DIGITS_MAX = 18
 """Digits of a decimal constant before and after the point."""
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?")
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WANTED = {
     ColumnType.TEXT: f"a text of at most {TEXT_CHARS_MAX} characters",
     ColumnType.INTEGER: "a whole number of at most 63 bits",
@@ -36,6 +39,17 @@ def typed(value: object, column: Column) -> Literal:
     if literal is None:
         raise QuestionRefused(f"`{column.name}` is compared with {_WANTED[column.type]}", about=column.name)
     return literal
+
+
+def of_text(text: str, column: Column) -> object:
+    """Return what a text says in a column's type, for ``typed`` to judge."""
+    match column.type:
+        case ColumnType.INTEGER | ColumnType.DECIMAL:
+            return Decimal(text) if _NUMBER.fullmatch(text) else text
+        case ColumnType.BOOLEAN:
+            return _TRUTHS.get(text, text)
+        case ColumnType.TEXT | ColumnType.DATE:
+            return None if _CONTROL.search(text) else text
 
 
 def comparison(column: Column, comparator: Comparator, *values: object) -> Comparison:

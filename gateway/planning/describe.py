@@ -5,20 +5,42 @@ no data. It equals what the charge will be. An average's margin depends on the n
 not known beforehand.
 """
 
+from dataclasses import asdict
 from decimal import Decimal
 
 from gateway.budget import epsilon_of, headline_delta, shown
 from gateway.privacy.accuracy import margin_of
 from gateway.privacy.release import CONFIDENCE, MECHANISM
-from gateway.terms.plan import Output, OutputKind, Plan, ProxyPlan, RowsPlan, StatisticPlan
+from gateway.terms.controlled import FREE, Price
+from gateway.terms.plan import LookupPlan, Output, OutputKind, Plan, ProxyPlan, RowsPlan, StatisticPlan
 from gateway.terms.treatment import name_of
 
 
-def describe(plan: Plan) -> dict[str, object]:
-    """Return the plan's public side, ready for JSON; losses are decimals in texts, exact."""
+def describe(plan: Plan, price: Price = FREE) -> dict[str, object]:
+    """Return the plan's public side, ready for JSON; losses are decimals in texts, exact.
+
+    ``price`` is the permit's; of what is free nothing is said in money.
+    """
+    described = _described(plan)
+    if price != FREE:
+        described["vnd"] = _money(price, plan)
+    return described
+
+
+def _money(price: Price, plan: Plan) -> dict[str, int]:
+    """Return the price in dong, and the most that it can come to."""
+    rows = 0 if isinstance(plan, StatisticPlan) else plan.rows_max
+    keys = len(plan.keys) if isinstance(plan, LookupPlan) else 0
+    most = price.per_request + price.per_key * keys + price.per_row * rows * max(keys, 1)
+    return {**asdict(price), "at_most": most}
+
+
+def _described(plan: Plan) -> dict[str, object]:
     match plan:
         case RowsPlan() | ProxyPlan():
             return _rows(plan)
+        case LookupPlan():
+            return _lookup(plan)
         case StatisticPlan():
             return _statistic(plan)
 
@@ -30,6 +52,19 @@ def _rows(plan: RowsPlan | ProxyPlan) -> dict[str, object]:
         "columns": [{"name": name, "treatment": name_of(treatment)} for name, treatment in plan.columns],
         "rows_max": plan.rows_max,
         "price": {"rho": "0"},
+        "digest": plan.digest,
+    }
+
+
+def _lookup(plan: LookupPlan) -> dict[str, object]:
+    return {
+        "kind": "lookup",
+        "dataset": plan.dataset.id,
+        "columns": [{"name": name, "treatment": name_of(treatment)} for name, treatment in plan.columns],
+        "by": list(plan.by),
+        "rows_max": plan.rows_max * len(plan.keys),
+        "price": {"keys": plan.loss.keys},
+        "release_after_s": plan.release_after_s,
         "digest": plan.digest,
     }
 

@@ -25,6 +25,7 @@ from gateway.terms.predicate import (
 DEPTH_MAX = 8
 COMPARISONS_MAX = 100
 CONSTANTS_MAX = 1000
+_ENCODER = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"))
 
 
 def normal(predicate: Predicate) -> Predicate:
@@ -123,4 +124,4 @@ def digest_of(data: object) -> str:
 
 
 def _text(data: object) -> str:
-    return json.dumps(data, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(data)

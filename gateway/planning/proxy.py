@@ -9,21 +9,20 @@ takes for something else selects nothing.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from urllib.parse import unquote
 
 from gateway.errors import MalformedRequest, QuestionRefused
-from gateway.planning.constant import typed
+from gateway.planning.constant import of_text, typed
 from gateway.planning.cursor import opened, sealed
 from gateway.planning.names import column_named, nearest_of, word
 from gateway.planning.normal import both, data_of, digest_of
-from gateway.terms.dataset import Column, ColumnType
+from gateway.terms.dataset import Column
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.permit import Permit
 from gateway.terms.plan import ProxyPlan
 from gateway.terms.predicate import AllOf, Comparator, Comparison
 from gateway.terms.query import Action
-from gateway.terms.treatment import Drop, Keep
+from gateway.terms.treatment import Drop, Keep, spelled
 from gateway.terms.upstream import (
     CURSOR_BYTES_MAX,
     Binding,
@@ -41,9 +40,6 @@ PARAMETERS_MAX = 32
 
 _QUERY = re.compile(r"(?:[A-Za-z0-9._~!$'()*,:@/?+=&-]|%[0-9A-Fa-f]{2})*")
 _COUNT = re.compile(r"0|[1-9][0-9]{0,8}")
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})(\.[0-9]{1,18})?")
-_TRUTHS = {"true": True, "1": True, "false": False, "0": False}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def plan_proxy(
@@ -67,7 +63,7 @@ def plan_proxy(
     digest = digest_of(
         {
             "dataset": [dataset.id, dataset.revision, dataset.digest, dataset.source.lineage],
-            "columns": [[name, repr(how)] for name, how in columns],
+            "columns": [[name, spelled(how)] for name, how in columns],
             "rows": data_of(predicate),
             "path": opening.path,
             "parameters": sent,
@@ -182,7 +178,7 @@ def _equalities(opening: UpstreamPath, asked: Mapping[str, str], permit: Permit)
         column = _kept(binding.column, permit)
         if column is None:
             raise QuestionRefused(f"the parameter `{word(name)}` is not open to you here", about=word(name))
-        value = typed(_value(asked[name], column), column)
+        value = typed(of_text(asked[name], column), column)
         if column.values and value not in column.values:
             raise QuestionRefused(f"`{column.name}` has no such value", about=word(name))
         yield Comparison(column.name, Comparator.EQUAL, (value,))
@@ -203,14 +199,3 @@ def _count(name: str, text: str, least: int, most: int) -> str:
             f"`{word(name)}` is a whole number from {least} to {most}", about=word(name), nearest=str(most)
         )
     return text
-
-
-def _value(text: str, column: Column) -> object:
-    """Return a parameter's value as a constant, for ``typed`` to judge."""
-    match column.type:
-        case ColumnType.INTEGER | ColumnType.DECIMAL:
-            return Decimal(text) if _NUMBER.fullmatch(text) else text
-        case ColumnType.BOOLEAN:
-            return _TRUTHS.get(text, text)
-        case ColumnType.TEXT | ColumnType.DATE:
-            return None if _CONTROL.search(text) else text

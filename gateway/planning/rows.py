@@ -20,7 +20,7 @@ from gateway.terms.permit import Permit
 from gateway.terms.plan import RowsPlan
 from gateway.terms.predicate import EVERY_ROW, Predicate
 from gateway.terms.query import Action
-from gateway.terms.treatment import Drop, Keep, Treatment, name_of
+from gateway.terms.treatment import Drop, Keep, Treatment, name_of, spelled
 
 LIMIT_DEFAULT = 100
 _ENDED_AT = re.compile(r"[0-9a-f]{2,128}")
@@ -37,7 +37,7 @@ def plan_rows(body: bytes, permit: Permit, *, order_key: bytes, unseal: Callable
     if permit.action is not Action.EXTRACT:
         raise AssertionError("rows need leave to extract")
     members = members_of(body, allowed=("select", "where", "limit", "cursor"))
-    columns = _columns(members, permit)
+    columns = columns_of(members, permit)
     condition: Predicate = EVERY_ROW
     if "where" in members:
         condition = predicate_of_json(members["where"], lambda name: _kept(name, permit))
@@ -47,7 +47,7 @@ def plan_rows(body: bytes, permit: Permit, *, order_key: bytes, unseal: Callable
     digest = digest_of(
         {
             "dataset": [dataset.id, dataset.revision, dataset.digest, dataset.source.lineage],
-            "columns": [[name, repr(treatment)] for name, treatment in columns],
+            "columns": [[name, spelled(treatment)] for name, treatment in columns],
             "rows": data_of(predicate),
         }
     )
@@ -69,7 +69,14 @@ def next_cursor(plan: RowsPlan, ended_at: str, seal: Callable[[bytes], bytes]) -
     return sealed(ended_at.encode("ascii"), plan.digest, plan.order_key, seal)
 
 
-def _columns(members: Mapping[str, object], permit: Permit) -> tuple[tuple[ColumnName, Treatment], ...]:
+def columns_of(members: Mapping[str, object], permit: Permit) -> tuple[tuple[ColumnName, Treatment], ...]:
+    """Return the columns that ``select`` names, or all; each with its treatment.
+
+    Raises:
+        MalformedRequest: ``select`` is no list of names.
+        QuestionRefused: A name twice, or one that the permit does not show.
+
+    """
     treatments = {name: treatment for name, treatment in permit.columns if not isinstance(treatment, Drop)}
     shown = tuple(column for column in permit.dataset.columns if column.name in treatments)
     if "select" not in members:

@@ -13,6 +13,7 @@ from gateway.policy.conditions import constant_of, predicate_of
 from gateway.policy.document import (
     AudienceEntry,
     BandEntry,
+    BudgetEntry,
     BudgetsEntry,
     ColumnEntry,
     DateEntry,
@@ -22,16 +23,19 @@ from gateway.policy.document import (
     PartialEntry,
     PermitEntry,
     PrefixEntry,
-    RhoEntry,
     SourceEntry,
     TokeniseEntry,
     TreatmentEntry,
     UnitEntry,
     WordsEntry,
 )
+from gateway.policy.document_terms import PriceEntry, TriggerEntry
+from gateway.policy.lookup import lookup_of
 from gateway.policy.rules import ANYBODY, Audience, ForbidRule, Offer, PermitRule, Risk, Rules
 from gateway.policy.upstream import paths_of
+from gateway.terms.controlled import FREE, Price, Trigger
 from gateway.terms.dataset import Column, Dataset, PrivacyUnit, Source, Title
+from gateway.terms.format import EVERY_FORMAT
 from gateway.terms.identifiers import AgreementId, ColumnName, DatasetId, LineageId, OrgId, PurposeId, RuleId
 from gateway.terms.loss import Caps, Loss, PicoDelta
 from gateway.terms.treatment import (
@@ -63,6 +67,9 @@ def rules_of(document: Document, digest: str) -> Rules:
         acknowledged=frozenset(map(Risk, document.acknowledged.model_fields_set))
         if document.acknowledged
         else frozenset(),
+        triggers=tuple(map(_trigger, document.triggers)),
+        inspection_ppm=int(document.inspection.rate.scaleb(6)) if document.inspection else 0,
+        log_months=document.retention.log if document.retention else None,
     )
 
 
@@ -148,8 +155,9 @@ def _caps(budgets: BudgetsEntry) -> Caps:
     )
 
 
-def _cap(entry: RhoEntry) -> Loss:
-    return Loss(pico_rho_down(entry.rho), PicoDelta(0))
+def _cap(entry: BudgetEntry) -> Loss:
+    rho = NOTHING.rho if entry.rho is None else pico_rho_down(entry.rho)
+    return Loss(rho, PicoDelta(0), entry.keys or 0)
 
 
 def _permit(entry: PermitEntry, document: Document) -> PermitRule:
@@ -163,6 +171,7 @@ def _permit(entry: PermitEntry, document: Document) -> PermitRule:
         actions=frozenset(entry.may),
         assurance=level,
         age_max_s=entry.assurance.max_age or AGE_MAX_S.get(level),
+        unattended_s=entry.assurance.unattended,
         rows=predicate_of(entry.rows, document.columns),
         columns=tuple(
             (ColumnName(name), treatment_of(treatment, name, document.source.lineage))
@@ -173,7 +182,19 @@ def _permit(entry: PermitEntry, document: Document) -> PermitRule:
         groups_max=limits.groups or 0,
         loss_max=NOTHING if rho is None else Loss(pico_rho_down(rho), PicoDelta(0)),
         paths=paths_of(entry.paths),
+        lookup=lookup_of(entry),
+        formats=frozenset(entry.delivery.formats) if entry.delivery else EVERY_FORMAT,
+        price=_price(entry.price) if entry.price else FREE,
     )
+
+
+def _price(entry: PriceEntry) -> Price:
+    return Price(per_request=entry.per_request or 0, per_row=entry.per_row or 0, per_key=entry.per_key or 0)
+
+
+def _trigger(entry: TriggerEntry) -> Trigger:
+    column = None if entry.column is None else ColumnName(entry.column)
+    return Trigger(action=entry.may, column=column, rows_over=entry.rows_over)
 
 
 def _forbid(entry: ForbidEntry) -> ForbidRule:

@@ -11,21 +11,25 @@ from pydantic import Field
 
 from gateway.errors import Fault, RulesInvalid
 from gateway.policy.document import TreatmentField
+from gateway.policy.document_lookup import LookupEntry
 from gateway.policy.entry import Entry
 from gateway.policy.faults import nearest, shape_faults, shown
 from gateway.policy.fields import (
     AgreementName,
     Amount,
     ColumnId,
+    Constant,
     Count,
     Country,
     Day,
+    Days,
     DottedName,
     Seconds,
     Text,
     Word,
 )
 from gateway.policy.read import Path, Tree, read
+from gateway.policy.rehearsal import check_rows
 from gateway.policy.rules import Rules
 from gateway.terms.permit import Function, Reason
 from gateway.terms.query import Action
@@ -43,6 +47,8 @@ class AskerEntry(Entry):
     acr: Level
     age: Seconds | None = None
     """How long ago a person activated the client; just now unless given, and never at aal1."""
+    unattended: Days | None = None
+    """How long ago a person approved this very request, where it runs while nobody is there."""
 
 
 class ExpectEntry(Entry):
@@ -55,6 +61,9 @@ class ExpectEntry(Entry):
     rows: Count | None = None
     groups: Count | None = None
     rho_per_query: Amount | None = None
+    lookup: LookupEntry | None = None
+    keys_per_request: Count | None = None
+    rows_per_key: Count | None = None
     refused: Reason | None = Field(default=None, strict=False)
     by: list[DottedName] | None = Field(default=None, min_length=1)
 
@@ -68,6 +77,7 @@ class ButEntry(Entry):
     purpose: Word | None = None
     acr: Level | None = None
     age: Seconds | None = None
+    unattended: Days | None = None
     may: Action | None = Field(default=None, strict=False)
     on: Day | None = None
     permit: DottedName | None = None
@@ -82,6 +92,9 @@ class CaseEntry(Entry):
     may: Action = Field(strict=False)
     on: Day | None = None
     expect: ExpectEntry
+    rows: list[dict[ColumnId, Constant]] | None = Field(default=None, min_length=1, max_length=100)
+    gives: list[dict[ColumnId, Constant]] | None = Field(default=None, max_length=100)
+    """What leaves of the rows (``rehearsal.py``)."""
     but: list[ButEntry] = Field(default=[], max_length=200)
 
 
@@ -135,6 +148,9 @@ def _check(cases: Cases, rules: Rules, complain: Callable[[Path, str], None]) ->
         names((*at, "by"), case.expect.by or (), every, "rule")
         names((*at, "columns"), case.expect.columns or (), columns, "column")
         names((*at, "never"), case.expect.never or (), columns, "column")
+        if lookup := case.expect.lookup:
+            names((*at, "lookup"), [lookup.key, *(lookup.matching or ())], columns, "column")
+        _check_rows(case, ("cases", number), rules, complain)
         for line, but in enumerate(case.but):
             place: Path = ("cases", number, "but", line)
             _check_outcome(but, place, complain)
@@ -143,9 +159,19 @@ def _check(cases: Cases, rules: Rules, complain: Callable[[Path, str], None]) ->
                 complain(place, "nothing is changed: name what is other than in the case")
 
 
+def _check_rows(case: CaseEntry, path: Path, rules: Rules, complain: Callable[[Path, str], None]) -> None:
+    if (case.rows is None) != (case.gives is None):
+        complain(path, "`rows` and `gives` go together: sample rows, and what leaves of them")
+    if case.rows is not None and case.expect.permit is None:
+        complain((*path, "rows"), "of a refusal no row leaves: leave out `rows`")
+    check_rows(case.rows or (), (*path, "rows"), rules.dataset, complain)
+    check_rows(case.gives or (), (*path, "gives"), rules.dataset, complain)
+
+
 def _check_outcome(entry: ExpectEntry | ButEntry, path: Path, complain: Callable[[Path, str], None]) -> None:
     if (entry.permit is None) == (entry.refused is None):
         complain(path, "either `permit` (which one) or `refused` (why) is wanted")
     bound = entry.model_fields_set & {"columns", "functions", "rows", "groups", "rho_per_query"}
+    bound |= entry.model_fields_set & {"lookup", "keys_per_request", "rows_per_key"}
     if entry.refused is not None and bound:
         complain(path, f"a refusal has no {', '.join(f'`{word}`' for word in sorted(bound))}")

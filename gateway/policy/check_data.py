@@ -22,6 +22,7 @@ from gateway.policy.document import (
     UnitEntry,
     ValidEntry,
 )
+from gateway.policy.document_terms import RetentionEntry, TriggerEntry
 from gateway.policy.faults import nearest, shown
 from gateway.policy.read import Path
 from gateway.policy.upstream import address_fault
@@ -50,6 +51,8 @@ class Parts:
     source: SourceEntry | None
     unit: UnitEntry | None
     budgets: BudgetsEntry | None
+    retention: RetentionEntry | None
+    triggers: Mapping[int, TriggerEntry]
     permits: Mapping[int, PermitEntry]
     forbids: Mapping[int, ForbidEntry]
 
@@ -206,9 +209,17 @@ def _check_budgets(budgets: BudgetsEntry, complain: Complain) -> None:
         ("organisation", budgets.organisation),
         ("lineage", budgets.lineage),
     )
-    for (lower, below), (upper, above) in pairwise(ladder):
-        if below.rho > above.rho:
-            complain(("budgets", lower, "rho"), f"more than the budget of the {upper}")
+    for unit in ("rho", "keys"):
+        amounts = [(name, getattr(entry, unit)) for name, entry in ladder]
+        missing = [name for name, amount in amounts if amount is None]
+        if 0 < len(missing) < len(ladder):
+            complain(("budgets", missing[0]), f"`{unit}` is limited at every step or at none")
+        written = [(name, amount) for name, amount in amounts if amount is not None]
+        for (lower, below), (upper, above) in pairwise(written):
+            if below > above:
+                complain(("budgets", lower, unit), f"more than the budget of the {upper}")
     for name, entry in ladder:
-        if pico_rho_down(entry.rho) == 0:
+        if not entry.model_fields_set:
+            complain(("budgets", name), "a budget limits `rho`, `keys` or both")
+        if entry.rho is not None and pico_rho_down(entry.rho) == 0:
             complain(("budgets", name, "rho"), "smaller than a pico-rho")

@@ -21,13 +21,16 @@ from gateway.policy.document import (
     TokeniseEntry,
     TreatmentEntry,
 )
+from gateway.policy.document_terms import TriggerEntry
 from gateway.policy.faults import nearest, shown
+from gateway.policy.lookup import check_lookup
 from gateway.policy.read import Path
 from gateway.policy.upstream import check_paths
 from gateway.terms.caller import Assurance
 from gateway.terms.dataset import ColumnType
 from gateway.terms.query import Action
 
+UNATTENDED_MAX_S: Final = 30 * 86_400
 AGE_MAX_S: Final = {Assurance.AAL2: 8 * 3600, Assurance.AAL3: 15 * 60}
 """How long an activation of a level lasts by its definition; a rule may ask for less."""
 
@@ -37,6 +40,8 @@ def check_rules(parts: Parts, complain: Complain) -> None:
     _check_ids(parts, complain)
     for number, permit in parts.permits.items():
         _check_permit(permit, ("permits", number), parts, complain)
+    for number, trigger in parts.triggers.items():
+        _check_trigger(trigger, ("triggers", number), parts, complain)
     for number, forbid in parts.forbids.items():
         path: Path = ("forbids", number)
         if len(forbid.model_fields_set) == 1:
@@ -46,6 +51,15 @@ def check_rules(parts: Parts, complain: Complain) -> None:
             _check_forbidden(forbid.to, (*path, "to"), parts, complain)
         _check_names((*path, "purposes"), forbid.purposes, parts.purposes, "purpose", complain)
         _check_names((*path, "columns"), forbid.columns, parts.names, "column", complain)
+
+
+def _check_trigger(trigger: TriggerEntry, path: Path, parts: Parts, complain: Complain) -> None:
+    if not trigger.model_fields_set:
+        complain(path, "a trigger says what is controlled: may, column or rows_over")
+    if trigger.column is not None:
+        _check_names((*path, "column"), [trigger.column], parts.names, "column", complain)
+    if trigger.rows_over is not None and trigger.may is not Action.EXTRACT:
+        complain((*path, "rows_over"), "rows are counted of `may: extract` only: write it beside")
 
 
 def _check_ids(parts: Parts, complain: Complain) -> None:
@@ -101,10 +115,25 @@ def _check_permit(permit: PermitEntry, path: Path, parts: Parts, complain: Compl
     for action in (Action.EXTRACT, Action.PROXY):
         if action in permit.may and permit.limits.rows is None:
             complain((*path, "limits"), f"a permit to {action} needs `rows`: the most rows of one reply")
+    if permit.price and permit.price.per_row and set(permit.may) == {Action.AGGREGATE}:
+        complain((*path, "price", "per_row"), "a permit to aggregate gives no rows: name `per_request`")
+    if permit.price and permit.price.per_key and Action.LOOKUP not in permit.may:
+        complain((*path, "price", "per_key"), "only a permit to look up takes keys")
+    if permit.price and not permit.price.model_fields_set:
+        complain((*path, "price"), "a price says per_request, per_row or per_key")
     check_paths(permit, path, parts.source, parts.columns, complain)
+    check_lookup(permit, path, parts, complain)
 
 
 def _check_assurance(permit: PermitEntry, path: Path, complain: Complain) -> None:
+    unattended_s = permit.assurance.unattended
+    if unattended_s is not None and permit.assurance.level is not Assurance.AAL2:
+        complain(
+            (*path, "unattended"),
+            "this goes with aal2 only: at aal3 somebody is there, and at aal1 nobody has to be",
+        )
+    if unattended_s is not None and unattended_s > UNATTENDED_MAX_S:
+        complain((*path, "unattended"), "a request is approved for `30d` at most")
     if permit.assurance.max_age is None:
         return
     longest_s = AGE_MAX_S.get(permit.assurance.level)
@@ -164,7 +193,10 @@ def _check_statistic_limits(limits: LimitsEntry, path: Path, parts: Parts, compl
             complain(path, f"a permit to aggregate needs `{limit}`")
     if limits.rho_per_query is None:
         return
-    if parts.budgets and limits.rho_per_query > parts.budgets.client.rho:
+    most = parts.budgets.client.rho if parts.budgets else None
+    if parts.budgets and most is None:
+        complain((*path, "rho_per_query"), "the budgets limit no `rho`")
+    elif most is not None and limits.rho_per_query > most:
         complain((*path, "rho_per_query"), "more than the budget of a client")
     if pico_rho_down(limits.rho_per_query) == 0:
         complain((*path, "rho_per_query"), "smaller than a pico-rho")

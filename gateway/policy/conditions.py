@@ -13,7 +13,7 @@ from gateway.policy.document import AnyEntry, ColumnEntry, ComparisonEntry, Cond
 from gateway.policy.faults import nearest, shown
 from gateway.policy.fields import day_of
 from gateway.policy.read import Path
-from gateway.terms.dataset import ColumnType
+from gateway.terms.dataset import Column, ColumnType
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.predicate import AllOf, AnyOf, Comparator, Comparison, Literal, Not, Predicate
 
@@ -39,7 +39,7 @@ _ORDERED: Final = frozenset({ColumnType.INTEGER, ColumnType.DECIMAL, ColumnType.
 Complain = Callable[[Path, str], None]
 
 
-def constant_of(given: object, column: ColumnEntry) -> Literal:
+def constant_of(given: object, column: ColumnEntry | Column) -> Literal:
     """Return a written constant in the type of its column.
 
     Raises:

@@ -75,11 +75,22 @@ def _clauses(rule: PermitRule | ForbidRule) -> Iterator[tuple[Path, Repair]]:
         yield ("may",), lambda ask: replace(ask, action=action)
     if isinstance(rule, PermitRule) and rule.assurance is not Assurance.AAL1:
         yield ("assurance", "acr"), _activated(rule.assurance)
-        yield ("assurance", "max_age"), lambda ask: _asker(authenticated_at=ask.now)(ask)
+        yield ("assurance", "max_age"), _approved_now(unattended=False)
+        if rule.unattended_s is not None:
+            yield ("assurance", "unattended"), _approved_now(unattended=True)
 
 
 def _asker(**right: Any) -> Repair:  # noqa: ANN401 - attributes of whoever asks
     return lambda ask: replace(ask, caller=replace(ask.caller, **right))  # type: ignore[type-var]
+
+
+def _approved_now(*, unattended: bool) -> Repair:
+    """Return what makes a person's word new, where somebody is there, or where nobody is."""
+
+    def repaired(ask: Ask) -> Ask:
+        return _asker(authenticated_at=ask.now)(ask) if ask.caller.unattended is unattended else ask
+
+    return repaired
 
 
 def _activated(level: Assurance) -> Repair:

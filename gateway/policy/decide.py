@@ -19,7 +19,9 @@ from typing import Final, Protocol
 from gateway.budget import NOTHING
 from gateway.errors import NotPermitted, StepUpRequired
 from gateway.policy.meet import all_of, meet
+from gateway.policy.meet_lookup import meet_lookups
 from gateway.policy.meet_paths import meet_paths
+from gateway.policy.meet_terms import meet_terms
 from gateway.policy.rules import Audience, ForbidRule, PermitRule, Rules
 from gateway.terms.caller import Assurance
 from gateway.terms.identifiers import ColumnName, RuleId
@@ -32,6 +34,8 @@ CLOCK_AHEAD_MAX_S: Final = 60
 """An activation dated further in the future proves nothing (FAPI 2.0 Security Profile, 5.3.2.1)."""
 JUDGEMENTS_MAX: Final = 4096
 _DROP: Final = Drop()
+_PULLS: Final = frozenset({Action.EXTRACT, Action.PROXY})
+"""What costs nothing."""
 
 
 class Asker(Protocol):
@@ -49,6 +53,8 @@ class Asker(Protocol):
     def assurance(self) -> Assurance: ...
     @property
     def authenticated_at(self) -> datetime | None: ...
+    @property
+    def unattended(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +73,8 @@ class Judged:
     permit: Permit
     assurance: Assurance
     age_max_s: int | None
+    unattended_s: int | None
+    """How old the approval of a saved request may be; None: nothing runs without a person."""
 
 
 class SeenJudgements:
@@ -120,6 +128,7 @@ def judged(ask: Ask, rules: Rules) -> Judged | Refusal:
         permit=permit,
         assurance=max(rule.assurance for rule in permits),
         age_max_s=min((rule.age_max_s for rule in permits if rule.age_max_s is not None), default=None),
+        unattended_s=_shortest([rule.unattended_s for rule in permits]),
     )
 
 
@@ -149,6 +158,7 @@ _DETAIL: Final = {
     Reason.DOCUMENT_NOT_VALID_NOW: "the sharing rules of the dataset are not in force today",
     Reason.ASSURANCE_TOO_LOW: "the activation is too weak",
     Reason.ACTIVATION_TOO_OLD: "the activation is too old",
+    Reason.UNATTENDED_NOT_PERMITTED: "no sharing rule of the dataset permits this while nobody is there",
 }
 
 
@@ -189,10 +199,15 @@ def _meeting(
     functions = frozenset(Function).intersection(*(rule.functions for rule in permits)) if aggregate else None
 
     paths = reduce(meet_paths, (rule.paths for rule in permits)) if action is Action.PROXY else ()
+    lookup = reduce(meet_lookups, (rule.lookup for rule in permits)) if action is Action.LOOKUP else None
+    formats, price = meet_terms(permits)
 
-    if not met or functions == frozenset() or (action is Action.PROXY and not paths):
+    if not met or not formats or functions == frozenset() or (action is Action.PROXY and not paths):
         return Refusal(reason=Reason.NO_RULE_PERMITS, rules=_ids(permits))
-    if not columns:
+    if action is Action.LOOKUP and lookup is None:
+        return Refusal(reason=Reason.NO_RULE_PERMITS, rules=_ids(permits))
+    # SECURITY: what is forbidden is not compared with either: that a row is found would tell of it.
+    if not columns or (lookup is not None and lookup.columns & taken):
         return Refusal(reason=Reason.RULE_FORBIDS, rules=_ids(forbids))
 
     return Permit(
@@ -202,11 +217,16 @@ def _meeting(
         columns=columns,
         rows=all_of(rule.rows for rule in permits),
         functions=functions or frozenset(),
-        rows_max=0 if aggregate else min(rule.rows_max for rule in permits),
+        rows_max=min(rule.rows_max for rule in permits) if action in _PULLS else 0,
         groups_max=min(rule.groups_max for rule in permits) if aggregate else 0,
         loss_max=_smallest([rule.loss_max for rule in permits]) if aggregate else NOTHING,
-        caps=rules.caps if aggregate else None,
+        caps=None if action in _PULLS else rules.caps,
         paths=paths,
+        lookup=lookup,
+        formats=formats,
+        price=price,
+        triggers=rules.triggers,
+        inspection_ppm=rules.inspection_ppm,
     )
 
 
@@ -227,11 +247,19 @@ def _smallest(losses: Sequence[Loss]) -> Loss:
     )
 
 
+def _shortest(spans: Sequence[int | None]) -> int | None:
+    """Return the shortest; None where one of them allows nothing."""
+    return None if None in spans else min(span for span in spans if span is not None)
+
+
 def _assured(found: Judged, ask: Ask) -> Permit | Refusal:
     """Return the permit, if the caller's activation is strong and fresh enough for all of its rules."""
+    age_max_s = found.unattended_s if ask.caller.unattended else found.age_max_s
+    if ask.caller.unattended and age_max_s is None:
+        return Refusal(reason=Reason.UNATTENDED_NOT_PERMITTED, rules=found.permit.rules)
     if ask.caller.assurance < found.assurance:
         reason = Reason.ASSURANCE_TOO_LOW
-    elif found.age_max_s is not None and not _fresh(ask, found.age_max_s):
+    elif age_max_s is not None and not _fresh(ask, age_max_s):
         reason = Reason.ACTIVATION_TOO_OLD
     else:
         return found.permit

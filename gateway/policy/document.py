@@ -8,7 +8,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from gateway.policy.document_lookup import LookupEntry
 from gateway.policy.document_paths import PathEntry
+from gateway.policy.document_terms import (
+    DeliveryEntry,
+    InspectionEntry,
+    PriceEntry,
+    RetentionEntry,
+    TriggerEntry,
+)
 from gateway.policy.entry import Entry
 from gateway.policy.fields import (
     ENTRIES_MAX,
@@ -20,6 +28,7 @@ from gateway.policy.fields import (
     Count,
     Country,
     Day,
+    Days,
     DottedName,
     Number,
     Seconds,
@@ -110,6 +119,8 @@ class AcknowledgedEntry(Entry):
     each_row: Text | None = None
     rows_and_statistics: Text | None = None
     two_treatments: Text | None = None
+    random_key: Text | None = None
+    relinkable: Text | None = None
     linkable: Text | None = None
 
 
@@ -148,18 +159,21 @@ class ColumnEntry(Entry):
     values: list[Constant] | None = Field(default=None, min_length=1, max_length=ENTRIES_MAX)
 
 
-class RhoEntry(Entry):
-    """A limit of privacy loss in zCDP; there is no period, what is spent stays spent."""
+class BudgetEntry(Entry):
+    """A limit of privacy loss in zCDP, of keys that lookups try, or both; nothing of it ever renews."""
 
-    rho: Amount
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    rho: Amount | None = None
+    keys: Annotated[int, Field(ge=1, le=10**12)] | None = None
 
 
 class BudgetsEntry(Entry):
     """The most that may ever be spent: on the lineage in all, by one organisation, by one client."""
 
-    lineage: RhoEntry
-    organisation: RhoEntry
-    client: RhoEntry
+    lineage: BudgetEntry
+    organisation: BudgetEntry
+    client: BudgetEntry
 
 
 class AudienceEntry(Entry):
@@ -177,6 +191,8 @@ class AssuranceEntry(Entry):
 
     acr: Literal["aal1", "aal2", "aal3"]
     max_age: Seconds | None = None
+    unattended: Days | None = None
+    """Saved requests may be run while nobody is there, so long after a person approved them."""
 
     @property
     def level(self) -> Assurance:
@@ -305,6 +321,8 @@ class LimitsEntry(Entry):
     rows: Annotated[int, Field(ge=1, le=100_000)] | None = None
     groups: Annotated[int, Field(ge=1, le=100_000)] | None = None
     rho_per_query: Amount | None = None
+    keys_per_request: Annotated[int, Field(ge=1, le=100)] | None = None
+    rows_per_key: Annotated[int, Field(ge=1, le=100)] | None = None
 
 
 class PermitEntry(Entry):
@@ -318,8 +336,11 @@ class PermitEntry(Entry):
     rows: list[ConditionField] | None = Field(default=None, min_length=1, max_length=1000)
     columns: dict[ColumnId, TreatmentField] = Field(min_length=1)
     paths: list[PathEntry] | None = Field(default=None, min_length=1, max_length=100)
+    lookup: LookupEntry | None = None
     functions: list[Annotated[Function, Field(strict=False)]] | None = Field(default=None, min_length=1)
     limits: LimitsEntry
+    delivery: DeliveryEntry | None = None
+    price: PriceEntry | None = None
 
 
 class ForbidEntry(Entry):
@@ -349,6 +370,9 @@ class Document(Entry):
     purposes: dict[Word, WordsEntry] = Field(min_length=1)
     budgets: BudgetsEntry | None = None
     acknowledged: AcknowledgedEntry | None = None
+    retention: RetentionEntry | None = None
+    inspection: InspectionEntry | None = None
+    triggers: list[TriggerEntry] = Field(default=[], max_length=100)
     permits: list[PermitEntry] = Field(default=[], max_length=1000)
     forbids: list[ForbidEntry] = Field(default=[], max_length=1000)
 

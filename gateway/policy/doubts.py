@@ -29,6 +29,7 @@ def doubts(parts: Parts) -> Iterator[tuple[Path, str]]:
     """Yield each doubt with its place."""
     yield from _of_bounds(parts)
     yield from _of_importance(parts)
+    yield from _of_keys(parts)
     for number, permit in parts.permits.items():
         if _is_forbidden(permit, list(parts.forbids.values())):
             yield ("permits", number, "id"), f"`{permit.id}` gives nothing: forbids take all of it"
@@ -39,12 +40,12 @@ def doubts(parts: Parts) -> Iterator[tuple[Path, str]]:
 def _of_bounds(parts: Parts) -> Iterator[tuple[Path, str]]:
     for name, column in parts.columns.items():
         for place, bound in enumerate(column.bounds or ()):
-            if _digits(bound) > ROUND_DIGITS and (abs(bound) > YEARS or bound != bound.to_integral_value()):
+            if digits_of(bound) > ROUND_DIGITS and (abs(bound) > YEARS or bound != bound.to_integral_value()):
                 said = f"`{bound}` is not round: a bound read off the data tells of one person"
                 yield ("columns", name, "bounds", place), f"{said}; take one from public knowledge"
 
 
-def _digits(bound: Decimal) -> int:
+def digits_of(bound: Decimal) -> int:
     """Return how many digits are not zeros at an end."""
     return len("".join(map(str, bound.as_tuple().digits)).strip("0"))
 
@@ -60,6 +61,13 @@ def _of_importance(parts: Parts) -> Iterator[tuple[Path, str]]:
                 said = f"{given.personal} data of {units:,} people or more counts as {importance}"
                 yield ("classification", "importance"), f"{said} (Decision 20/2025/QD-TTg)"
             return
+
+
+def _of_keys(parts: Parts) -> Iterator[tuple[Path, str]]:
+    keys = parts.budgets.organisation.keys if parts.budgets else None
+    if keys is not None and parts.unit is not None and keys >= parts.unit.units_max:
+        said = f"one organisation may try {keys:,} keys on {parts.unit.units_max:,} people at most"
+        yield ("budgets", "organisation", "keys"), f"{said}: it could look up everybody"
 
 
 def _is_forbidden(permit: PermitEntry, forbids: list[ForbidEntry]) -> bool:

@@ -17,9 +17,13 @@ OURS: Final = "rules"
 
 ENTRIES_MAX: Final = 10_000
 RHO_MAX: Final = 1000
+_YEAR: Final = 12
 
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,18})?")
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smh])")
+_DAYS = re.compile(r"([1-9][0-9]{0,2})d")
+_MONTHS = re.compile(r"([1-9][0-9]{0,2})(mo|y)")
+_SHARE = re.compile(r"0\.[0-9]{1,6}|1")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -73,6 +77,24 @@ def _seconds(value: object) -> int:
     raise PydanticCustomError(OURS, "a duration is wanted, for example `8h`, `15m` or `90s`")
 
 
+def _days(value: object) -> int:
+    if isinstance(value, str) and (parts := _DAYS.fullmatch(value)):
+        return int(parts[1]) * 86_400
+    raise PydanticCustomError(OURS, "a number of days is wanted, for example `30d`")
+
+
+def _months(value: object) -> int:
+    if isinstance(value, str) and (parts := _MONTHS.fullmatch(value)):
+        return int(parts[1]) * (_YEAR if parts[2] == "y" else 1)
+    raise PydanticCustomError(OURS, "a number of months or years is wanted, for example `24mo` or `5y`")
+
+
+def _share(value: object) -> object:
+    if isinstance(value, str) and _SHARE.fullmatch(value) and Decimal(value) > 0:
+        return Decimal(value)
+    raise PydanticCustomError(OURS, 'a share above "0" and up to "1" is wanted, for example "0.05"')
+
+
 def _printable(value: str) -> str:
     if not value.strip() or not value.replace("\n", " ").isprintable():
         raise PydanticCustomError(OURS, "a text of visible characters is wanted")
@@ -115,6 +137,21 @@ Seconds = Annotated[
     BeforeValidator(_seconds),
     WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
 ]
+Days = Annotated[
+    int, BeforeValidator(_days), WithJsonSchema({"type": "string", "pattern": f"^{_DAYS.pattern}$"})
+]
+"""Whole days, as seconds."""
+Months = Annotated[
+    int,
+    BeforeValidator(_months),
+    WithJsonSchema({"type": "string", "pattern": f"^{_MONTHS.pattern}$"}),
+]
+Share = Annotated[
+    Decimal,
+    BeforeValidator(_share),
+    WithJsonSchema({"type": "string", "pattern": f"^({_SHARE.pattern})$"}),
+]
+"""To a millionth."""
 Constant = Annotated[
     Any, AfterValidator(_constant), WithJsonSchema({"type": ["string", "number", "boolean"]})
 ]

@@ -27,6 +27,7 @@ from gateway.policy.document import (
     UnitEntry,
     ValidEntry,
 )
+from gateway.policy.document_terms import RetentionEntry, TriggerEntry
 from gateway.policy.entry import Entry
 from gateway.policy.faults import gap_named, shape_faults
 from gateway.policy.read import Path, Tree, read
@@ -77,13 +78,18 @@ def _check_succession(parts: Parts, tree: Tree, after: Rules, complain: Complain
     """Refuse what cannot follow the active revision.
 
     SECURITY: revisions go up by one, so that no older document comes back and none goes by unseen; and
-    the lineage stays, for under another name it would have its whole privacy budget once more.
+    the lineage stays, for under another name it would have its whole privacy budget once more. For how
+    long the log is kept was promised to those whom its entries are about, so that is never made shorter.
     """
     active, lineage = after.dataset.revision, after.dataset.source.lineage
     if tree.content.get("revision") != active + 1:
         complain(("revision",), f"revision {active} is active: what differs from it is revision {active + 1}")
     if parts.source and parts.source.lineage != lineage:
         complain(("source", "lineage"), f"the lineage is `{lineage}` and stays so: budgets belong to it")
+    months = parts.retention.log if parts.retention else 0
+    is_readable = parts.retention is not None or "retention" not in parts.written
+    if is_readable and months < (after.log_months or 0):
+        complain(("retention",), f"{after.log_months} months of the log were promised: promise no less")
 
 
 def _in_order(unreadable: tuple[Fault, ...], others: Iterable[Fault]) -> tuple[Fault, ...]:
@@ -129,6 +135,8 @@ def parts_of(tree: Tree, broken: frozenset[Path], agreements: Collection[str] | 
         source=single(SourceEntry, "source"),
         unit=single(UnitEntry, "unit"),
         budgets=single(BudgetsEntry, "budgets"),
+        retention=single(RetentionEntry, "retention"),
+        triggers=numbered(TriggerEntry, "triggers"),
         permits=numbered(PermitEntry, "permits"),
         forbids=numbered(ForbidEntry, "forbids"),
     )

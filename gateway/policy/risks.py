@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from itertools import chain, combinations, product
 from typing import Final
 
+from gateway.policy.lookup import relinkable
 from gateway.policy.read import Path
 from gateway.policy.rules import Audience, PermitRule, Risk, Rules
 from gateway.policy.upstream import linkable
 from gateway.terms.query import Action
 from gateway.terms.treatment import Drop, Redact, name_of
 
-_ROWS: Final = frozenset({Action.EXTRACT, Action.PROXY})
+_ROWS: Final = frozenset({Action.EXTRACT, Action.LOOKUP, Action.PROXY})
 _NOTHING: Final = (Drop(), Redact())
 
 
@@ -32,6 +33,7 @@ def risks(rules: Rules) -> Iterator[tuple[Path, str]]:
     found = chain(
         [(Risk.EACH_ROW, ("unit",), "each row is taken for one person")] if unit and not unit.column else [],
         _within(rules.permits),
+        _random_keys(rules.permits),
         ((Risk.LINKABLE, path, said) for path, said in linkable(rules.permits)),
     )
     for risk, path, said in found:
@@ -87,10 +89,19 @@ def _within(permits: tuple[PermitRule, ...]) -> Iterator[tuple[Risk, Path, str]]
                 yield risk, ("permits", number, "id"), said
 
 
+def _random_keys(permits: tuple[PermitRule, ...]) -> Iterator[tuple[Risk, Path, str]]:
+    for number, permit in enumerate(permits):
+        if permit.lookup is not None and not permit.lookup.matching:
+            said = f"who holds a `{permit.lookup.key}` is shown its rows, whoever it is about"
+            yield Risk.RANDOM_KEY, ("permits", number, "lookup"), said
+
+
 def _together(one: PermitRule, other: PermitRule) -> Iterator[tuple[Risk, str]]:
     """Yield what two permits (or one with itself) open for one organisation."""
     if not _one_organisation(one, other):
         return
+    for said in relinkable(one, other):
+        yield Risk.RELINKABLE, said
     rows = [permit for permit in (one, other) if permit.actions & _ROWS]
     statistics = [permit for permit in (one, other) if Action.AGGREGATE in permit.actions]
     if rows and statistics:

@@ -9,10 +9,12 @@ from datetime import date
 from enum import StrEnum
 
 from gateway.terms.caller import Assurance
+from gateway.terms.controlled import FREE, Price, Trigger
 from gateway.terms.dataset import Column, Dataset, Importance, Personal, Sharing, Title
+from gateway.terms.format import EVERY_FORMAT, Format
 from gateway.terms.identifiers import AgreementId, ColumnName, DatasetId, OrgId, PurposeId, RuleId
 from gateway.terms.loss import Caps, Loss
-from gateway.terms.permit import Function
+from gateway.terms.permit import Function, Lookup
 from gateway.terms.predicate import Predicate
 from gateway.terms.query import Action
 from gateway.terms.treatment import Treatment
@@ -28,6 +30,10 @@ class Risk(StrEnum):
     """One organisation may get both: rows it knows can be subtracted from a statistic."""
     TWO_TREATMENTS = "two_treatments"
     """One organisation may get one column in two forms, and see which belong together."""
+    RANDOM_KEY = "random_key"
+    """Who holds the key of a lookup is shown its rows: nobody must be able to guess one."""
+    RELINKABLE = "relinkable"
+    """One organisation may look up by a number itself and get pseudonyms that lead back to it."""
     LINKABLE = "linkable"
     """Two organisations may line up the pseudonyms that an upstream's pages show them."""
 
@@ -62,6 +68,11 @@ class PermitRule:
     groups_max: int
     loss_max: Loss
     paths: tuple[UpstreamPath, ...] = ()
+    formats: frozenset[Format] = EVERY_FORMAT
+    price: Price = FREE
+    lookup: Lookup | None = None
+    unattended_s: int | None = None
+    """How old the approval of a saved request may be, in seconds; None: nothing runs without a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +121,10 @@ class Rules:
     permits: tuple[PermitRule, ...]
     forbids: tuple[ForbidRule, ...]
     acknowledged: frozenset[Risk] = frozenset()
+    triggers: tuple[Trigger, ...] = ()
+    inspection_ppm: int = 0
+    log_months: int | None = None
+    """How long at least the log is kept; None: the document does not say."""
 
     @property
     def purposes(self) -> frozenset[PurposeId]:

@@ -3,7 +3,7 @@
 Judged by ``decide`` itself, as of the case's day; ``coverage.py`` says what the cases leave untried.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -15,6 +15,7 @@ from gateway.policy.cases import AskerEntry, ButEntry, CaseEntry, Cases, ExpectE
 from gateway.policy.coverage import uncovered, untested
 from gateway.policy.decide import Ask, decide
 from gateway.policy.read import Path, Tree
+from gateway.policy.rehearsal import Rehearsal, Row, difference, rows_of, unfiltered
 from gateway.policy.rules import Rules
 from gateway.terms.caller import Assurance
 from gateway.terms.identifiers import ColumnName, RuleId
@@ -34,6 +35,7 @@ class Invented:
     purpose: str
     assurance: Assurance
     authenticated_at: datetime | None
+    unattended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +54,29 @@ class Trial:
     untested: tuple[tuple[Path, str], ...]
     """Rules that no case has pass, each with its place in the document."""
     uncovered: tuple[tuple[Path, str], ...]
-    """Clauses that no case has fail alone, and permits whose columns no case states."""
+    """Clauses and row filters that no case has fail alone, and permits whose columns no case states."""
 
 
-def trial(cases: Cases, tree: Tree, rules: Rules) -> Trial:
+def trial(cases: Cases, tree: Tree, rules: Rules, rehearsal: Rehearsal) -> Trial:
     """Return what comes of every case, and what the cases leave untried."""
     outcomes: list[Outcome] = []
     asked: list[Ask] = []
     stated: set[str] = set()
+    tried: dict[str, list[Row]] = {}
     for number, case in enumerate(cases.cases):
         for path, says, ask, expect in _requests(cases, case, ("cases", number)):
-            said = _difference(decide(ask, rules), expect, rules)
+            decision = decide(ask, rules)
+            said = _difference(decision, expect, rules)
+            if expect is case.expect and case.rows is not None and isinstance(decision, Permit):
+                said = said or difference(case.rows, case.gives or (), decision, rehearsal)
+                for rule in decision.rules:
+                    tried.setdefault(rule, []).extend(rows_of(case.rows, rules.dataset))
             outcomes.append(Outcome(says, tree.fault(path, f"{says}: {said}") if said else None))
             asked.append(ask)
         if case.expect.permit and case.expect.columns:
             stated.add(case.expect.permit)
-    return Trial(tuple(outcomes), tuple(untested(asked, rules)), tuple(uncovered(asked, stated, rules)))
+    left = (*uncovered(asked, stated, rules), *unfiltered(tried, rules, rehearsal))
+    return Trial(tuple(outcomes), tuple(untested(asked, rules)), left)
 
 
 def _requests(cases: Cases, case: CaseEntry, path: Path) -> Iterator[tuple[Path, str, Ask, ExpectEntry]]:
@@ -91,7 +100,8 @@ def _ask(asker: AskerEntry, act: CaseEntry | ButEntry, day: date) -> Ask:
     assert act.may is not None  # noqa: S101 - the caller chose one that says it
     now = datetime.combine(day, _NOON, UTC)
     level = Assurance[asker.acr.upper()]
-    at = None if level is Assurance.AAL1 else now - timedelta(seconds=asker.age or 0)
+    age_s = asker.age or 0 if asker.unattended is None else asker.unattended
+    at = None if level is Assurance.AAL1 else now - timedelta(seconds=age_s)
     invented = Invented(
         org_class=asker.org_class or "",
         agreement=asker.agreement or "",
@@ -99,6 +109,7 @@ def _ask(asker: AskerEntry, act: CaseEntry | ButEntry, day: date) -> Ask:
         purpose=asker.purpose or "",
         assurance=level,
         authenticated_at=at,
+        unattended=asker.unattended is not None,
     )
     return Ask(caller=invented, action=act.may, now=now)
 
@@ -134,9 +145,19 @@ def _bounds(permit: Permit, expect: ExpectEntry, rules: Rules) -> Iterator[str]:
         yield _unequal("functions", frozenset(expect.functions), permit.functions)
     if expect.rho_per_query is not None:
         yield _unequal("rho_per_query", pico_rho_down(expect.rho_per_query), permit.loss_max.rho)
-    for word, most in (("rows", permit.rows_max), ("groups", permit.groups_max)):
+    lookup = permit.lookup
+    if expect.lookup is not None:
+        wanted_by = _by(expect.lookup.key, expect.lookup.matching or ())
+        yield _unequal("lookup", wanted_by, _by(lookup.key, lookup.matching) if lookup else "none")
+    keys = (lookup.keys_max, lookup.rows_max) if lookup else (0, 0)
+    limits = ("rows", permit.rows_max), ("groups", permit.groups_max)
+    for word, most in (*limits, ("keys_per_request", keys[0]), ("rows_per_key", keys[1])):
         if (expected := getattr(expect, word)) is not None:
             yield _unequal(word, expected, most)
+
+
+def _by(key: str, matching: Iterable[str]) -> str:
+    return f"by {key}, matching {', '.join(sorted(matching)) or 'nothing'}"
 
 
 def _unequal(what: str, expected: object, given: object) -> str:

@@ -6,7 +6,7 @@ moments are ISO 8601 in UTC. What does not read back as exactly one record is re
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Final, assert_never
@@ -16,9 +16,11 @@ from gateway.registry.records import (
     Activation,
     Agreement,
     Client,
+    ClientCertificate,
     Freezable,
     Freeze,
     InstallationKey,
+    Invitation,
     Operator,
     Organisation,
     Passkey,
@@ -29,9 +31,11 @@ from gateway.registry.records import (
     UseCount,
     frozen_keys,
 )
+from gateway.registry.saved_request import SavedRequest
 from gateway.terms.dataset import Title
 from gateway.terms.entry import Change
 from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId, Thumbprint
+from gateway.terms.loss import PicoRho
 
 Document = Mapping[str, object]
 
@@ -40,10 +44,11 @@ def change_of(record: Record) -> Change:
     """Return the change that puts a record, new or instead of the one with its id."""
     kind = type(record).__name__.lower()
     text = json.dumps(document_of(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return Change(kind=kind, id=record.id, document=text.encode("utf-8"), subject=_person_of(record))
+    return Change(kind=kind, id=record.id, document=text.encode("utf-8"), subject=person_of(record))
 
 
-def _person_of(record: Record) -> str | None:
+def person_of(record: Record) -> str | None:
+    """Return whom a record tells of; it goes when that person is erased."""
     match record:
         case Operator(id=person) | RecoveryCodes(id=person):
             return person
@@ -93,6 +98,7 @@ def document_of(record: Record) -> Document:
                 "agreement": record.agreement,
                 "purposes": list(record.purposes),
                 "keys": list(record.jwks),
+                **({"certificates": _of_certificates(record)} if record.certificates else {}),
             }
         case Operator():
             special = {
@@ -100,6 +106,7 @@ def document_of(record: Record) -> Document:
                 "name": record.name,
                 "password_hash": record.password_hash,
                 "totp_sealed": jose.base64url(record.totp_sealed),
+                **({} if record.invitation is None else {"invitation": _of_an_invitation(record.invitation)}),
             }
         case Activation() | Passkey() | RecoveryCodes() | UseCount():
             special = _of_a_sign_in(record)
@@ -135,6 +142,7 @@ def _of_a_sign_in(record: Activation | Passkey | RecoveryCodes | UseCount) -> Do
                 "methods": list(record.methods),
                 "authenticated_at": record.authenticated_at.isoformat(),
                 "until": record.until.isoformat(),
+                **({} if record.saved is None else {"saved": _of_a_saved_request(record.saved)}),
             }
         case Passkey():
             return {
@@ -148,6 +156,25 @@ def _of_a_sign_in(record: Activation | Passkey | RecoveryCodes | UseCount) -> Do
             return {"hashes": list(record.hashes), "made_at": record.made_at.isoformat()}
         case UseCount():
             return {"operator": record.operator, "count": str(record.count)}
+
+
+def _of_certificates(client: Client) -> list[Document]:
+    return [
+        {"thumbprint": each.thumbprint, "ends_at": each.ends_at.isoformat()} for each in client.certificates
+    ]
+
+
+def _of_an_invitation(invitation: Invitation) -> Document:
+    return {"code_hash": invitation.code_hash, "until": invitation.until.isoformat()}
+
+
+def _of_a_saved_request(saved: SavedRequest) -> Document:
+    return {
+        "digest": saved.digest,
+        "method": saved.method,
+        "path": saved.path,
+        "pico_rho_max": str(saved.pico_rho_max),
+    }
 
 
 def _organisation(document: Document) -> Organisation:
@@ -184,8 +211,21 @@ def _client(document: Document) -> Client:
         agreement=AgreementId(_text(document, "agreement")),
         purposes=tuple(PurposeId(each) for each in _texts(document, "purposes")),
         keys=frozen_keys(keys),
+        certificates=tuple(_certificates(document)),
         state=State(_text(document, "state")),
     )
+
+
+def _certificates(document: Document) -> Iterator[ClientCertificate]:
+    listed = document.get("certificates", [])
+    if not isinstance(listed, list):
+        raise TypeError
+    for each in listed:
+        if not isinstance(each, dict):
+            raise TypeError
+        yield ClientCertificate(
+            thumbprint=Thumbprint(_text(each, "thumbprint")), ends_at=_moment(each, "ends_at")
+        )
 
 
 def _operator(document: Document) -> Operator:
@@ -196,7 +236,14 @@ def _operator(document: Document) -> Operator:
         password_hash=_text(document, "password_hash"),
         totp_sealed=jose.base64url_decoded(_text(document, "totp_sealed")),
         state=State(_text(document, "state")),
+        invitation=_invitation(document["invitation"]) if "invitation" in document else None,
     )
+
+
+def _invitation(document: object) -> Invitation:
+    if not isinstance(document, dict):
+        raise TypeError
+    return Invitation(code_hash=_text(document, "code_hash"), until=_moment(document, "until"))
 
 
 def _activation(document: Document) -> Activation:
@@ -210,6 +257,18 @@ def _activation(document: Document) -> Activation:
         authenticated_at=_moment(document, "authenticated_at"),
         until=_moment(document, "until"),
         state=State(_text(document, "state")),
+        saved=_saved_request(document["saved"]) if "saved" in document else None,
+    )
+
+
+def _saved_request(document: object) -> SavedRequest:
+    if not isinstance(document, dict):
+        raise TypeError
+    return SavedRequest(
+        digest=_text(document, "digest"),
+        method=_text(document, "method"),
+        path=_text(document, "path"),
+        pico_rho_max=PicoRho(int(_text(document, "pico_rho_max"))),
     )
 
 

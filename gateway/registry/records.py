@@ -1,7 +1,8 @@
 """What the registry knows, one frozen record a kind; a record that exists is well formed.
 
 Laws: an id is short printable ASCII without ``/ | :`` (those part names elsewhere); a client has at
-most two keys, both public and different (two, so that a key can be replaced without a gap); moments
+most two keys, both public and different (two, so that a key can be replaced without a gap), and so many
+certificates; moments
 are aware and in UTC.
 
 A record does not say whether anything may be done: ``registry.standing`` judges the whole chain.
@@ -15,10 +16,13 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from gateway import jose
+from gateway.registry.saved_request import SAVED_MAX, SavedRequest
 from gateway.terms.dataset import Title
 from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId, Thumbprint
 
 KEYS_MAX = 2
+CERTIFICATES_MAX = 2
+SHA256_BYTES = 32
 LIFTERS = 2
 """People who must say so before something is unfrozen."""
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._@#-]{0,99}")
@@ -77,6 +81,21 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificate:
+    """A certificate by which a client may say who it is (RFC 8705 section 2)."""
+
+    thumbprint: Thumbprint
+    """``x5t#S256``: of the whole certificate, so one that is renewed is another one."""
+    ends_at: datetime
+    """As the certificate says, for people: what counts is the certificate that is shown."""
+
+    def __post_init__(self) -> None:
+        if len(jose.base64url_decoded(self.thumbprint)) != SHA256_BYTES:
+            raise ValueError("a certificate's thumbprint is a SHA-256")
+        _require_utc(self.ends_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """A machine of an organisation, bound to one agreement and some of its purposes."""
 
@@ -86,10 +105,15 @@ class Client:
     purposes: tuple[PurposeId, ...]
     keys: tuple[FrozenJwk, ...]
     """Public keys; ``frozen_keys`` makes them from JWKs."""
+    certificates: tuple[ClientCertificate, ...] = ()
     state: State
 
     def __post_init__(self) -> None:
         _require_ids(self.id, self.org, self.agreement, *self.purposes)
+        if len({each.thumbprint for each in self.certificates}) != len(self.certificates):
+            raise ValueError("a client's certificates are all different")
+        if len(self.certificates) > CERTIFICATES_MAX:
+            raise ValueError(f"a client has at most {CERTIFICATES_MAX} certificates")
         if len(self.keys) > KEYS_MAX or len(set(self.keys)) != len(self.keys):
             raise ValueError(f"a client has at most {KEYS_MAX} keys, all different")
         if frozen_keys(self.jwks) != self.keys:
@@ -107,8 +131,22 @@ class Client:
 
     @property
     def thumbprints(self) -> frozenset[Thumbprint]:
-        """The names of the keys (RFC 7638)."""
-        return frozenset(jose.thumbprint(jwk) for jwk in self.jwks)
+        """The names of all that the client may prove itself with: keys (RFC 7638) and certificates."""
+        certificates = (each.thumbprint for each in self.certificates)
+        return frozenset((*map(jose.thumbprint, self.jwks), *certificates))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """That a person may set their own factors, with a code that they were given once."""
+
+    code_hash: str = field(repr=False)
+    """``identity.recovery`` makes it."""
+    until: datetime
+
+    def __post_init__(self) -> None:
+        _require_ids(self.code_hash)
+        _require_utc(self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,12 +157,22 @@ class Operator:
     org: OrgId
     name: str
     password_hash: str = field(repr=False)
+    """Empty until the person has set it, and the next one with it."""
     totp_sealed: bytes = field(repr=False)
     """The TOTP secret under the keyring's seal."""
     state: State
+    invitation: Invitation | None = None
+    """Of a person who has no factors yet, and of nobody else."""
 
     def __post_init__(self) -> None:
         _require_ids(self.id, self.org)
+        if self.is_enrolled != bool(self.totp_sealed) or self.is_enrolled == (self.invitation is not None):
+            raise ValueError("an operator has both factors, or an invitation to set them")
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Whether the person has factors to sign in with."""
+        return bool(self.password_hash)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,11 +190,14 @@ class Activation:
     authenticated_at: datetime
     until: datetime
     state: State
+    saved: SavedRequest | None = None
+    """Set where the person approved one request only, to be run without them; None: whatever is asked."""
 
     def __post_init__(self) -> None:
         _require_ids(self.id, self.client, self.operator, self.purpose)
-        if self.authenticated_at.tzinfo is not UTC or self.until.tzinfo is not UTC:
-            raise ValueError("moments are in UTC")
+        _require_utc(self.authenticated_at, self.until)
+        if self.saved is not None and self.until - self.authenticated_at > SAVED_MAX:
+            raise ValueError(f"a request is saved for {SAVED_MAX.days} days at most")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,8 +215,7 @@ class Revocation:
 
     def __post_init__(self) -> None:
         _require_ids(self.id, self.client)
-        if self.revoked_at.tzinfo is not UTC or self.until.tzinfo is not UTC:
-            raise ValueError("moments are in UTC")
+        _require_utc(self.revoked_at, self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +238,7 @@ class Passkey:
         _require_ids(self.id, self.operator)
         if self.id != passkey_id(self.credential):
             raise ValueError("a passkey is named by its credential")
-        if self.added_at.tzinfo is not UTC:
-            raise ValueError("moments are in UTC")
+        _require_utc(self.added_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,8 +293,7 @@ class Freeze:
         if (self.what is Freezable.EVERYTHING) != (not self.target) or _TARGET.fullmatch(self.target) is None:
             raise ValueError("a freeze of everything names nothing, and every other one thing")
         _require_ids(*self.overseers, *self.lifted_by)
-        if self.frozen_at.tzinfo is not UTC:
-            raise ValueError("moments are in UTC")
+        _require_utc(self.frozen_at)
         if len(set(self.lifted_by)) != len(self.lifted_by) or len(self.lifted_by) > LIFTERS:
             raise ValueError(f"a freeze is lifted by {LIFTERS} different people")
         if (len(self.lifted_by) == LIFTERS) != (self.state is State.ENDED):
@@ -259,15 +307,14 @@ class InstallationKey:
     id: str
     """The key's public name."""
     kind: str
-    """``tokens`` or ``sealing``."""
+    """``tokens``, ``sealing`` or ``pseudonyms``."""
     works_from: datetime
     state: State
     """``ended``: it counts no more, nor does what it signed."""
 
     def __post_init__(self) -> None:
         _require_ids(self.id, self.kind)
-        if self.works_from.tzinfo is not UTC:
-            raise ValueError("moments are in UTC")
+        _require_utc(self.works_from)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,3 +381,8 @@ def _require_ids(*ids: str) -> None:
     for each in ids:
         if _ID.fullmatch(each) is None:
             raise ValueError("an id is 1 to 100 letters, digits and `._@#-`")
+
+
+def _require_utc(*moments: datetime) -> None:
+    if any(moment.tzinfo is not UTC for moment in moments):
+        raise ValueError("moments are in UTC")

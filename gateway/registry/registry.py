@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from gateway.errors import NotAuthenticated
-from gateway.registry.codec import record_of
+from gateway.registry.codec import person_of, record_of
 from gateway.registry.records import (
     Activation,
     Agreement,
@@ -83,7 +83,7 @@ class Registry:
 
     def is_frozen(self, what: Freezable, target: str = "") -> bool:
         """Return whether somebody stopped this; a freeze of everything is asked for by itself."""
-        freeze = self.freezes.get(freeze_id(what, target))
+        freeze = self.freezes.get(freeze_id(what, target)) if self.freezes else None
         return freeze is not None and freeze.state is not State.ENDED
 
     def may_act(self, name: OperatorId) -> bool:
@@ -108,6 +108,16 @@ class Registry:
         known: Mapping[str, object] = MappingProxyType({**getattr(self, name), record.id: record})
         after = replace(self, **{name: known})  # type: ignore[arg-type]  # record_of ties kind to type
         return replace(after, revocations=_still_needed(after.revocations))
+
+    def without(self, person: str) -> "Registry":
+        """Return the snapshot without any record that tells of a person."""
+        kept = {
+            name: MappingProxyType(
+                {id_: record for id_, record in getattr(self, name).items() if person_of(record) != person}
+            )
+            for name in _PLURALS.values()
+        }
+        return replace(self, **kept)
 
 
 _PLURALS = {
@@ -153,6 +163,7 @@ def standing(
     operator: OperatorId | None = None,
     vouched: OperatorId | None = None,
     token_id: str | None = None,
+    saved: str | None = None,
 ) -> Standing:
     """Return the records behind a client acting for a purpose with one of its keys.
 
@@ -161,7 +172,7 @@ def standing(
     live activation by that person is demanded as well, so that ending it, or suspending the person,
     stops the tokens made from it. ``vouched`` is a person whose sign-in another issuer tells of: no
     activation is demanded, but an active operator of the client's organisation. A ``token_id`` must
-    not be revoked.
+    not be revoked. With ``saved``, the activation of that id is demanded, which is for one request.
 
     Raises:
         NotAuthenticated: A link of the chain is missing or not in force; ``cause`` names the first.
@@ -186,7 +197,10 @@ def standing(
         raise NotAuthenticated(cause="purpose-not-bound-to-client")
     if key not in machine.thumbprints:
         raise NotAuthenticated(cause="key-not-bound-to-client")
-    _check_issued(registry, machine, purpose, key, now, operator=operator, vouched=vouched, token_id=token_id)
+    _check_issued(
+        registry, machine, purpose, key, now,
+        operator=operator, vouched=vouched, token_id=token_id, saved=saved,
+    )  # fmt: skip
     chain = Standing(organisation, contract, machine)
     _check_not_frozen(registry, chain, key)
     return chain
@@ -213,9 +227,14 @@ def _check_issued(
     operator: OperatorId | None,
     vouched: OperatorId | None,
     token_id: str | None,
+    saved: str | None,
 ) -> None:
     """Refuse a token that was issued rightly and counts no more."""
-    if operator is not None and not any(
+    if saved is not None:
+        found = saved_activation(registry, saved, client=machine.id, purpose=purpose, key=key, now=now)
+        if found is None or found.operator != operator:
+            raise NotAuthenticated(cause="saved-request-not-active")
+    elif operator is not None and not any(
         activation.operator == operator for activation in _live(registry, machine, purpose, key, now)
     ):
         raise NotAuthenticated(cause="activation-not-active")
@@ -244,19 +263,45 @@ def activation_for(
     return max(live, key=lambda activation: (activation.authenticated_at, activation.id), default=None)
 
 
+def saved_activation(
+    registry: Registry, name: str, *, client: ClientId, purpose: PurposeId, key: Thumbprint, now: datetime
+) -> Activation | None:
+    """Return the activation of that id if it is for one saved request, and in force for whoever asks."""
+    machine, found = registry.clients.get(client), registry.activations.get(name)
+    if machine is None or found is None or found.saved is None:
+        return None
+    return found if _in_force(registry, found, machine, purpose=purpose, key=key, now=now) else None
+
+
 def _live(
     registry: Registry, client: Client, purpose: PurposeId, key: Thumbprint, now: datetime
 ) -> list[Activation]:
+    """Return the activations for whatever is asked. SECURITY: one for a saved request is never among them."""
     return [
         activation
         for activation in registry.activations.values()
-        if activation.client == client.id
+        if activation.saved is None
+        and _in_force(registry, activation, client, purpose=purpose, key=key, now=now)
+    ]
+
+
+def _in_force(
+    registry: Registry,
+    activation: Activation,
+    client: Client,
+    *,
+    purpose: PurposeId,
+    key: Thumbprint,
+    now: datetime,
+) -> bool:
+    return (
+        activation.client == client.id
         and activation.purpose == purpose
         and activation.key == key
         and activation.state is State.ACTIVE
         and activation.authenticated_at <= now < activation.until
         and _may_activate(registry, activation.operator, client)
-    ]
+    )
 
 
 def _may_activate(registry: Registry, name: OperatorId, client: Client) -> bool:

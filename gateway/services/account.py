@@ -1,4 +1,4 @@
-"""An operator's own page: passkeys added and removed, recovery codes made.
+"""An operator's own page: passkeys added and removed, recovery codes made, what was approved ended.
 
     GET /account     an empty form
     POST sign-in     two kinds of factor -> how this operator signs in, one ticket
@@ -20,13 +20,29 @@ from gateway.identity import passkey
 from gateway.identity.recovery import new_codes, recovery_hash
 from gateway.jose import base64url
 from gateway.registry.codec import change_of
-from gateway.registry.records import Operator, Passkey, Record, RecoveryCodes, State, UseCount, passkey_id
+from gateway.registry.records import (
+    Activation,
+    Operator,
+    Passkey,
+    Record,
+    RecoveryCodes,
+    State,
+    UseCount,
+    passkey_id,
+)
 from gateway.registry.registry import Registry
 from gateway.services.asking import Event
 from gateway.services.forms import Form, form_of
 from gateway.services.page import Outcome, failed, not_signed_in, reply_of, sign_in_page
 from gateway.services.ports import EnrolmentPorts
-from gateway.services.screens import Account, Notice, PageName, PasskeyCreation, PasskeyShown
+from gateway.services.screens import (
+    Account,
+    ActivationShown,
+    Notice,
+    PageName,
+    PasskeyCreation,
+    PasskeyShown,
+)
 from gateway.services.sign_in import Attempt, Failed, signed_in
 from gateway.terms.identifiers import OperatorId
 from gateway.terms.query import Query
@@ -35,6 +51,8 @@ from gateway.terms.reply import Reply
 SESSION_S: Final = 900
 TICKET_BYTES: Final = 32
 PASSKEYS_MAX: Final = 10
+ACTIVATIONS_MAX: Final = 100
+"""Shown at once."""
 
 _TICKET: Final = "account-ticket"
 
@@ -156,6 +174,14 @@ def _remove_passkey(form: Form, session: Session, registry: Registry, _: Enrolme
     return _Changed(notice=Notice.FORM_UNREADABLE)
 
 
+def _end_activation(form: Form, session: Session, registry: Registry, ports: EnrolmentPorts) -> _Changed:
+    """End what somebody of the same organisation approved: whoever approved it may be away."""
+    for record in _approved(registry, session.operator, ports.clock.now()):
+        if record.id == form.get("id"):
+            return _Changed(notice=Notice.ACTIVATION_ENDED, records=(replace(record, state=State.ENDED),))
+    return _Changed(notice=Notice.FORM_UNREADABLE)
+
+
 def _make_codes(_: Form, session: Session, __: Registry, ports: EnrolmentPorts) -> _Changed:
     """Make ten codes in place of those that were left."""
     codes = new_codes(ports.random_bytes)
@@ -174,6 +200,7 @@ _CHANGES: Final[Mapping[str, _Change]] = {
     "add-passkey": _add_passkey,
     "remove-passkey": _remove_passkey,
     "make-codes": _make_codes,
+    "end-activation": _end_activation,
 }
 
 
@@ -203,7 +230,30 @@ def _screen(session: Session, registry: Registry, ports: EnrolmentPorts, now: da
         creation=creation,
         codes_left=0 if codes is None else len(set(codes.hashes) - registry.use_counts.keys()),
         ticket=ticket,
+        activations=tuple(
+            ActivationShown(
+                id=each.id,
+                client=each.client,
+                operator=each.operator,
+                saved=None if each.saved is None else f"{each.saved.method} {each.saved.path}",
+                until=each.until,
+            )
+            for each in _approved(registry, operator, now)
+        ),
     )
+
+
+def _approved(registry: Registry, operator: Operator, now: datetime) -> list[Activation]:
+    """Return what is approved for machines of the operator's organisation; what ends last comes first."""
+    found = [
+        each
+        for each in registry.activations.values()
+        if each.state is State.ACTIVE
+        and now < each.until
+        and (client := registry.clients.get(each.client)) is not None
+        and client.org == operator.org
+    ]
+    return sorted(found, key=lambda each: (each.until, each.id), reverse=True)[:ACTIVATIONS_MAX]
 
 
 def _redeemed(ticket: str, registry: Registry, ports: EnrolmentPorts, now: datetime) -> Session | None:

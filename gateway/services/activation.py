@@ -2,35 +2,40 @@
 
     GET /activate    an empty form, whatever the link said
     POST sign-in     two kinds of factor, own organisation only -> what is asked, one ticket
-    POST decide      the ticket, once -> an activation of at most eight hours, or a refusal
+    POST decide      the ticket, once -> an activation of at most eight hours, or of one saved request for
+                     at most thirty days, or a refusal
 
 There are no cookies, so nothing ambient that another page could ride on (no CSRF): each post carries
 what it needs. ``sign_in.py`` says how a person signs in.
 """
 
+import asyncio
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from gateway.clock import unix_ms
-from gateway.errors import Malformed, NotAuthenticated
+from gateway.errors import Malformed, NotAuthenticated, OAuthRefused
 from gateway.identity.userphrase import key_phrase
 from gateway.jose import base64url
 from gateway.registry.codec import change_of
 from gateway.registry.records import Activation, Operator, State
 from gateway.registry.registry import Registry, Standing, standing
+from gateway.registry.saved_request import SavedRequest
 from gateway.services import devices
 from gateway.services.asking import Event
 from gateway.services.forms import Form, form_of
 from gateway.services.offers import opened_by, words_of
 from gateway.services.page import Outcome, failed, not_signed_in, over, reply_of, sign_in_page
 from gateway.services.ports import EnrolmentPorts
+from gateway.services.saved import SavedOffer, offered
 from gateway.services.screens import Consent, Done, Notice, PageName
 from gateway.services.sign_in import Attempt, Failed, signed_in
 from gateway.terms.entry import Fact
 from gateway.terms.identifiers import OperatorId
+from gateway.terms.loss import PicoRho
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
 
@@ -50,16 +55,26 @@ class Deciding:
     grant: devices.DeviceGrant
     chain: Standing
     at: datetime
+    pico_rho_max: PicoRho
+    """What a run of a saved request costs, as the person is shown; 0 where none is asked for."""
 
     @property
     def until(self) -> datetime:
         """When an activation ends; it counts from the moment the factors were proved."""
-        return self.at + timedelta(hours=self.grant.hours)
+        saved = self.grant.saved
+        return self.at + (timedelta(hours=self.grant.hours) if saved is None else timedelta(days=saved.days))
 
     @property
     def facts(self) -> dict[str, Fact]:
         """What an entry says of it in clear."""
-        return {"org": self.operator.org, "client": self.grant.client, "purpose": self.grant.purpose}
+        saved = {} if self.grant.saved is None else {"days": self.grant.saved.days}
+        named = {"org": self.operator.org, "client": self.grant.client, "purpose": self.grant.purpose}
+        return {**named, **saved}
+
+    @property
+    def saved_text(self) -> str:
+        """The saved request that the person sees, for the entry to commit to."""
+        return "" if self.grant.saved is None else self.grant.saved.text
 
 
 async def activate(query: Query, ports: EnrolmentPorts) -> Reply:
@@ -101,14 +116,38 @@ async def _sign_in(form: Form, peer: str, ports: EnrolmentPorts) -> Outcome:
     chain = _chain(registry, grant, person.operator, now)
     assert grant is not None, "`may` held"  # noqa: S101
     assert chain is not None, "`may` held"  # noqa: S101
+    try:
+        offer = await _offer(grant, chain, ports, now)
+    except OAuthRefused:  # the rules changed since the machine asked
+        ended = over(Notice.NO_LONGER_WAITING, Event.SIGN_IN, operator=person.operator)
+        return replace(ended, changes=person.changes)
     deciding = Deciding(
-        operator=person.operator, methods=person.methods, grant=grant, chain=chain, at=person.at
+        operator=person.operator,
+        methods=person.methods,
+        grant=grant,
+        chain=chain,
+        at=person.at,
+        pico_rho_max=PicoRho(0) if offer is None else offer.pico_rho_max,
     )
     return Outcome(
-        screen=_consent(deciding, ports),
+        screen=_consent(deciding, offer, ports),
         facts={"event": Event.SIGN_IN.value, **deciding.facts},
         operator=person.operator.id,
         changes=person.changes,
+        saved=deciding.saved_text,
+    )
+
+
+async def _offer(
+    grant: devices.DeviceGrant, chain: Standing, ports: EnrolmentPorts, now: datetime
+) -> SavedOffer | None:
+    """Return what is to be approved of a saved request, by the rules of this moment."""
+    saved = grant.saved
+    if saved is None:
+        return None
+    route = ports.routed(saved.method, saved.path)
+    return await asyncio.to_thread(
+        offered, saved, route, chain=chain, purpose=grant.purpose, rules=ports.rules(), now=now
     )
 
 
@@ -125,7 +164,7 @@ def _chain(
     return chain if chain.organisation.id == operator.org else None
 
 
-def _consent(deciding: Deciding, ports: EnrolmentPorts) -> Consent:
+def _consent(deciding: Deciding, offer: SavedOffer | None, ports: EnrolmentPorts) -> Consent:
     """Return the question, with a ticket that answers it once."""
     grant, chain = deciding.grant, deciding.chain
     ticket = base64url(ports.random_bytes(TICKET_BYTES))
@@ -134,12 +173,15 @@ def _consent(deciding: Deciding, ports: EnrolmentPorts) -> Consent:
         "operator": deciding.operator.id,
         "methods": deciding.methods,
         "at": deciding.at.isoformat(),
+        "pico_rho_max": deciding.pico_rho_max,
     }
     now_ms = unix_ms(deciding.at)
     until_ms = now_ms + TICKET_LIFE_S * 1000
     ports.volatile.put(_TICKET, _hash(ticket), json.dumps(document).encode("ascii"), until_ms, now_ms=now_ms)
     rules = ports.rules()
     datasets = opened_by(rules, chain, grant.purpose, deciding.at)
+    if offer is not None:
+        datasets = (offer.shown.dataset,)
     return Consent(
         client=grant.client,
         organisation=chain.organisation.name,
@@ -151,6 +193,7 @@ def _consent(deciding: Deciding, ports: EnrolmentPorts) -> Consent:
         until=deciding.until,
         key_phrase=key_phrase(grant.client_key, grant.code_hash),
         ticket=ticket,
+        saved=None if offer is None else offer.shown,
     )
 
 
@@ -181,6 +224,7 @@ def _decide(form: Form, ports: EnrolmentPorts) -> Outcome:
         facts={**facts, "outcome": "approved", "activation": activation.id},
         operator=deciding.operator.id,
         changes=(change_of(activation),),
+        saved=deciding.saved_text,
     )
 
 
@@ -199,10 +243,26 @@ def _redeemed(ticket: str, ports: EnrolmentPorts, now: datetime) -> Deciding | N
     if chain is None:
         return None
     at = datetime.fromisoformat(noted["at"]).astimezone(UTC)
-    return Deciding(operator=operator, methods=tuple(noted["methods"]), grant=grant, chain=chain, at=at)
+    return Deciding(
+        operator=operator,
+        methods=tuple(noted["methods"]),
+        grant=grant,
+        chain=chain,
+        at=at,
+        pico_rho_max=PicoRho(noted["pico_rho_max"]),
+    )
 
 
 def _activation(deciding: Deciding, ports: EnrolmentPorts) -> Activation:
+    asked = deciding.grant.saved
+    saved = None
+    if asked is not None:
+        saved = SavedRequest(
+            digest=asked.digest,
+            method=asked.method,
+            path=asked.path,
+            pico_rho_max=deciding.pico_rho_max,
+        )
     return Activation(
         id=f"act-{base64url(ports.random_bytes(ACTIVATION_ID_BYTES))}",
         client=deciding.grant.client,
@@ -213,6 +273,7 @@ def _activation(deciding: Deciding, ports: EnrolmentPorts) -> Activation:
         authenticated_at=deciding.at,
         until=deciding.until,
         state=State.ACTIVE,
+        saved=saved,
     )
 
 

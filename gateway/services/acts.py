@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Final
 
 from gateway.registry.records import Freezable, State
+from gateway.services.documents import SignedDocument
+from gateway.terms.entry import Basis
 
 
 class Kind(StrEnum):
@@ -20,6 +22,7 @@ class Kind(StrEnum):
     AGREEMENT = "agreement"
     CLIENT = "client"
     OPERATOR = "operator"
+    ACTIVATION = "activation"
 
 
 class KeyKind(StrEnum):
@@ -53,22 +56,29 @@ class AddAgreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddClient:
-    """Register a machine with one or two public keys, as JWKs."""
+    """Register a machine with its public keys, as JWKs, or certificates, in PEM: at least one."""
 
     id: str
     agreement: str
     purposes: tuple[str, ...]
     keys: tuple[dict[str, object], ...]
+    certificates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddOperator:
-    """Register a person; what an authenticator app needs is in ``Done.once``."""
+    """Register a person; the code with which they set their factors is in ``Done.once``."""
 
     id: str
     org: str
     name: str
-    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite:
+    """Give a registered person who has no factors yet another enrolment code."""
+
+    operator: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +102,23 @@ class AddKey:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveKey:
     """Take a client's key away; tokens that it earned end."""
+
+    client: str
+    thumbprint: str
+    reason: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddCertificate:
+    """Give a client a certificate, in PEM, by which it may say who it is."""
+
+    client: str
+    certificate: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveCertificate:
+    """Take a client's certificate away; tokens that it earned end."""
 
     client: str
     thumbprint: str
@@ -137,11 +164,45 @@ class LookAtFreezes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActivateRules:
+    """Put signed revisions into force, all of them or none."""
+
+    documents: tuple[SignedDocument, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtRules:
+    """Show the documents that decide, and who vouches for each."""
+
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RotateKey:
     """Give the installation another key of a kind, to work from a later moment on."""
 
     kind: KeyKind
     now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RotateLogKey:
+    """Have the log signed by another key, the former one beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetireLogKey:
+    """Have the log's former key sign no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erase:
+    """Destroy the keys of what lies sealed: of exactly one of person, months and entries."""
+
+    basis: Basis
+    subject: str | None = field(default=None, repr=False)
+    before: str | None = None
+    entries: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,15 +218,23 @@ Act = (
     | AddAgreement
     | AddClient
     | AddOperator
+    | Invite
     | SetState
     | AddKey
     | RemoveKey
+    | AddCertificate
+    | RemoveCertificate
     | SetFrozen
     | Lift
     | Look
     | LookAtFreezes
+    | ActivateRules
+    | LookAtRules
     | RotateKey
     | RevokeTokenKey
+    | RotateLogKey
+    | RetireLogKey
+    | Erase
 )
 ACTS: Final = MappingProxyType({act.__name__: act for act in Act.__args__})
 
@@ -184,3 +253,6 @@ class Done:
     """A secret, shown this once."""
     recorded_as: int | None = None
     """Index of the entry that tells of it."""
+    entry: bytes = field(default=b"", repr=False)
+    """That entry, and the proof that it stands in the log, where somebody keeps them."""
+    proof: bytes = field(default=b"", repr=False)

@@ -7,46 +7,68 @@ checked still holds. Where it came from, a terminal or the running gateway's soc
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
 from gateway import jose
 from gateway.errors import ActRefused
+from gateway.identity.recovery import new_code
 from gateway.registry.codec import change_of
-from gateway.registry.records import KEYS_MAX, Agreement, Client, Operator, Organisation, Record, State
+from gateway.registry.records import (
+    KEYS_MAX,
+    Activation,
+    Agreement,
+    Client,
+    Operator,
+    Organisation,
+    Record,
+    State,
+)
 from gateway.registry.registry import Registry
 from gateway.services.acts import (
     Act,
+    ActivateRules,
     AddAgreement,
+    AddCertificate,
     AddClient,
     AddKey,
     AddOperator,
     AddOrganisation,
     Done,
+    Erase,
+    Invite,
     Kind,
     Lift,
     Look,
     LookAtFreezes,
+    LookAtRules,
+    RemoveCertificate,
     RemoveKey,
+    RetireLogKey,
     RevokeTokenKey,
     RotateKey,
+    RotateLogKey,
     SetFrozen,
     SetState,
 )
+from gateway.services.certificates import add_certificate, remove_certificate
 from gateway.services.desk import Desk, found
 from gateway.services.freezing import freeze, lift
+from gateway.services.joining import PATH as ENROL_PATH
+from gateway.services.joining import invitation
 from gateway.services.registration import (
-    authenticator_uri,
+    client_certificate,
     frozen_client_keys,
+    invited_operator,
     new_agreement,
     new_client,
-    new_operator,
     new_organisation,
 )
 from gateway.services.shown import ROWS_MAX, shown
-from gateway.terms.identifiers import AgreementId, ClientId, OrgId
+from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId
 
-Registered = Organisation | Agreement | Client | Operator
+Registered = Organisation | Agreement | Client | Operator | Activation
 _EVENTS: Final = MappingProxyType({State.ACTIVE: "resume", State.SUSPENDED: "suspend", State.ENDED: "end"})
 
 
@@ -66,14 +88,19 @@ class Administration:
             LedgerUnavailable: It could not be recorded, and so was not done.
 
         """
+        if isinstance(act, ActivateRules):  # it may prepare a source for minutes, and has a turn of its own
+            return await _activate_rules(self.desk, act, self.desk.registry(), by)
         async with self._turn:
             return await DOERS[type(act)](self.desk, act, self.desk.registry(), by)
 
 
-async def _look(_desk: Desk, act: Look, registry: Registry, _by: str) -> Done:
+async def _look(desk: Desk, act: Look, registry: Registry, _by: str) -> Done:
     records = _records(registry, act.kind)
     if act.id is not None:
         return Done(rows=(shown(_record(records, act.id), registry),))
+    if act.kind is Kind.ACTIVATION:  # a list of all that are over would never stop growing
+        now = desk.clock.now()
+        records = {each.id: each for each in registry.activations.values() if now < each.until}
     return _listed(records, registry, act.after)
 
 
@@ -81,25 +108,45 @@ async def _look_at_freezes(_desk: Desk, act: LookAtFreezes, registry: Registry, 
     return _listed(registry.freezes, registry, act.after)
 
 
+async def _look_at_rules(desk: Desk, act: LookAtRules, _registry: Registry, _by: str) -> Done:
+    rows = [row for row in await desk.renewal.shown() if str(row["id"]) > act.after]
+    return Done(rows=tuple(rows[:ROWS_MAX]), more=len(rows) > ROWS_MAX)
+
+
+async def _activate_rules(desk: Desk, act: ActivateRules, _registry: Registry, by: str) -> Done:
+    faults = await desk.renewal.activate(act.documents, by)
+    names = {document.name for document in act.documents}
+    rows = tuple(row for row in await desk.renewal.shown() if row["id"] in names)
+    active = [f"active: {row['id']} revision {row['revision']}, signed by {row['steward']}" for row in rows]
+    return Done(says="\n".join([*active, *(f"not active: {fault}" for fault in faults)]), rows=rows)
+
+
 async def _add(desk: Desk, act: Act, registry: Registry, by: str) -> Done:
-    return await _added(desk, _made(act, registry), by)
+    return await _added(desk, _made(act, registry, desk.clock.now()), by)
 
 
 async def _add_operator(desk: Desk, act: AddOperator, registry: Registry, by: str) -> Done:
-    secret, salt = desk.random_bytes(20), desk.random_bytes(16)
-    operator = await asyncio.to_thread(
-        new_operator,
-        act.id,
-        found(registry.organisations.get(OrgId(act.org)), act.org),
-        act.name,
-        act.password,
-        salt=salt,
-        totp_secret=secret,
-        sealer=desk.enrolment.sealer,
-    )
-    done = await _added(desk, operator, by)
-    uri = authenticator_uri(operator, totp_secret=secret, issuer="data sharing gateway")
-    return replace(done, once=uri)
+    code = new_code(desk.random_bytes)
+    invited = invitation(OperatorId(act.id), code, desk.clock.now())
+    organisation = found(registry.organisations.get(OrgId(act.org)), act.org)
+    operator = invited_operator(act.id, organisation, act.name, invited)
+    return _with_code(await _added(desk, operator, by), code, desk)
+
+
+async def _invite(desk: Desk, act: Invite, registry: Registry, by: str) -> Done:
+    operator = found(registry.operators.get(OperatorId(act.operator)), act.operator)
+    if operator.is_enrolled:
+        raise ActRefused(f"`{act.operator}` has set their factors; whoever lost them is registered anew")
+    code = new_code(desk.random_bytes)
+    again = replace(operator, invitation=invitation(operator.id, code, desk.clock.now()))
+    return _with_code(await desk.recorded("invite", again, by), code, desk)
+
+
+def _with_code(done: Done, code: str, desk: Desk) -> Done:
+    """Return what is told, with the code, which is shown this once."""
+    where = f"{desk.enrolment.origin}{ENROL_PATH}"
+    says = f"{done.says}; within a day they set password and authenticator at {where} with this code:"
+    return replace(done, says=says, once=code)
 
 
 async def _added(desk: Desk, record: Record, by: str) -> Done:
@@ -149,11 +196,23 @@ async def _rotate_key(desk: Desk, act: RotateKey, _registry: Registry, by: str) 
 async def _revoke_token_key(desk: Desk, act: RevokeTokenKey, _registry: Registry, by: str) -> Done:
     """Have everybody forget a key, then destroy it; it counts no more even if the disk refuses that."""
     done = await desk.recorded("revoke", desk.keys.revoked(act.id), by, reason=act.reason)
-    await asyncio.to_thread(desk.keys.destroy, act.id)
+    await asyncio.to_thread(desk.keys.revoke, act.id)
     return done
 
 
-def _made(act: Act, registry: Registry) -> Record:
+async def _rotate_log_key(desk: Desk, _act: RotateLogKey, _registry: Registry, _by: str) -> Done:
+    return await desk.log.rotate()
+
+
+async def _retire_log_key(desk: Desk, _act: RetireLogKey, _registry: Registry, _by: str) -> Done:
+    return await desk.log.retire()
+
+
+async def _erase(desk: Desk, act: Erase, _registry: Registry, _by: str) -> Done:
+    return await desk.log.erased(act)
+
+
+def _made(act: Act, registry: Registry, now: datetime) -> Record:
     match act:
         case AddOrganisation():
             return new_organisation(
@@ -169,7 +228,13 @@ def _made(act: Act, registry: Registry) -> Record:
             )
         case AddClient():
             agreement = found(registry.agreements.get(AgreementId(act.agreement)), act.agreement)
-            return new_client(act.id, agreement=agreement, purposes=act.purposes, keys=act.keys)
+            return new_client(
+                act.id,
+                agreement=agreement,
+                purposes=act.purposes,
+                keys=act.keys,
+                certificates=tuple(client_certificate(pem, now=now) for pem in act.certificates),
+            )
         case _:
             raise AssertionError("not an act that adds")
 
@@ -186,6 +251,8 @@ def _records(registry: Registry, kind: Kind) -> Mapping[str, Registered]:
             records = registry.clients
         case Kind.OPERATOR:
             records = registry.operators
+        case Kind.ACTIVATION:
+            records = registry.activations
     return cast("Mapping[str, Registered]", records)
 
 
@@ -206,15 +273,23 @@ DOERS: Final[Mapping[type, Callable[[Desk, Any, Registry, str], Awaitable[Done]]
         AddAgreement: _add,
         AddClient: _add,
         AddOperator: _add_operator,
+        Invite: _invite,
         SetState: _set_state,
         AddKey: _add_key,
         RemoveKey: _remove_key,
+        AddCertificate: add_certificate,
+        RemoveCertificate: remove_certificate,
         SetFrozen: freeze,
         Lift: lift,
         Look: _look,
         LookAtFreezes: _look_at_freezes,
+        ActivateRules: _activate_rules,
+        LookAtRules: _look_at_rules,
         RotateKey: _rotate_key,
         RevokeTokenKey: _revoke_token_key,
+        RotateLogKey: _rotate_log_key,
+        RetireLogKey: _retire_log_key,
+        Erase: _erase,
     }
 )
 """What does each act; as many as there are acts (a test keeps it so)."""

@@ -1,6 +1,7 @@
 """A client asks an OAuth endpoint: who it is, and the answer in OAuth's words.
 
-    form -> client assertion (RFC 7523) -> DPoP proof with our nonce (RFC 9449) -> both used up -> endpoint
+    form -> client assertion (RFC 7523), or the connection's certificate (RFC 8705)
+        -> DPoP proof with our nonce (RFC 9449) -> assertion and proof used up -> endpoint
 
 Every OAuth endpoint that a client speaks to takes this one way, so there is no weaker one. Nothing is
 written here but what is used up: replies are recorded before they leave, by the flow.
@@ -15,14 +16,23 @@ from typing import Final
 from gateway.clock import unix_ms
 from gateway.errors import Malformed, MalformedRequest, NotAuthenticated, OAuthRefused, ProofRefused
 from gateway.identity.assertion import client_named_by, verify_assertion
+from gateway.identity.certificate import proved_certificate
 from gateway.identity.nonce import nonce_at
 from gateway.identity.proof import verify_proof
 from gateway.registry.records import Client
 from gateway.registry.registry import Registry
-from gateway.services.forms import Form, field_of, form_of, oauth_refusal, oauth_reply, private_of
+from gateway.services.forms import (
+    Form,
+    field_of,
+    form_of,
+    id_of,
+    oauth_refusal,
+    oauth_reply,
+    private_of,
+)
 from gateway.services.ports import EnrolmentPorts
 from gateway.terms.entry import Change, EntryKind, Fact
-from gateway.terms.identifiers import Thumbprint
+from gateway.terms.identifiers import ClientId, Thumbprint
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
 
@@ -40,17 +50,20 @@ class Event(StrEnum):
     SIGN_IN = "sign-in"
     DECISION = "decision"
     ACCOUNT = "account"
+    ENROL = "enrol"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvedClient:
-    """A client that proved both of its keys for this very request."""
+    """A client that proved who it is, and its DPoP key, for this very request."""
 
     record: Client
     key: Thumbprint
-    """The registered key that signed the assertion."""
+    """The registered key that signed the assertion, or the registered certificate."""
     proof_key: Thumbprint
     """The DPoP key; tokens are bound to it."""
+    certificate: Thumbprint | None = None
+    """``key`` again where it is a certificate; tokens are bound to it too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +121,17 @@ async def answered(
 async def _proved_client(
     query: Query, form: Form, registry: Registry, ports: EnrolmentPorts, now: datetime
 ) -> ProvedClient:
-    """Return the client that the assertion and the proof show; both serve this once.
+    """Return the client that the assertion or the certificate, and the proof, show; each serves this once.
 
     Raises:
         MalformedRequest: A field is missing, or there are two ways of authentication.
-        NotAuthenticated: The assertion or the proof is not accepted.
+        NotAuthenticated: Assertion, certificate or proof are not accepted.
 
     """
     if query.authorizations:
-        raise MalformedRequest("the client authenticates by its assertion only")
+        raise MalformedRequest("the client authenticates by its assertion or its certificate only")
+    if query.certificate and not {"client_assertion", "client_assertion_type"} & form.keys():
+        return await _by_certificate(query, form, registry, ports, now)
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise OAuthRefused("invalid_client", f"field `client_assertion_type` is `{ASSERTION_TYPE}`")
     assertion = field_of(form, "client_assertion")
@@ -127,6 +142,30 @@ async def _proved_client(
     signed = verify_assertion(
         assertion, client=record.id, keys=record.public_keys, issuer=ports.issuer, now=now
     )
+    # SECURITY: used up only after both are authentic, so strangers cannot fill the stores; the
+    # proof first, because it costs no sync.
+    proof_key = _proved_key(query, ports, now)
+    if not await ports.ledger.use_once(signed.single_use_id, signed.expires_at_ms):
+        raise NotAuthenticated(cause="assertion-used")
+    return ProvedClient(record=record, key=signed.key, proof_key=proof_key)
+
+
+async def _by_certificate(
+    query: Query, form: Form, registry: Registry, ports: EnrolmentPorts, now: datetime
+) -> ProvedClient:
+    """Return the client whose registered certificate the connection was made with."""
+    shown = proved_certificate(query.certificate, now).thumbprint
+    record = registry.clients.get(ClientId(id_of(form, "client_id")))
+    if record is None:
+        raise NotAuthenticated(cause="client-unknown")
+    if shown not in {each.thumbprint for each in record.certificates}:
+        raise NotAuthenticated(cause="certificate-not-the-clients")
+    proof_key = _proved_key(query, ports, now)
+    return ProvedClient(record=record, key=shown, proof_key=proof_key, certificate=shown)
+
+
+def _proved_key(query: Query, ports: EnrolmentPorts, now: datetime) -> Thumbprint:
+    """Return the key that the request's one proof is made with, and use the proof up."""
     if len(query.proofs) != 1:
         raise ProofRefused(cause="not-one-proof")
     proof = verify_proof(
@@ -138,10 +177,6 @@ async def _proved_client(
         access_token=None,
         query_digest=None,
     )
-    # SECURITY: used up only after both are authentic, so strangers cannot fill the stores; the
-    # proof first, because it costs no sync.
     if not ports.volatile.use_once(proof.single_use_id, proof.expires_at_ms, now_ms=unix_ms(now)):
         raise ProofRefused(cause="proof-used")
-    if not await ports.ledger.use_once(signed.single_use_id, signed.expires_at_ms):
-        raise NotAuthenticated(cause="assertion-used")
-    return ProvedClient(record=record, key=signed.key, proof_key=proof.key)
+    return proof.key

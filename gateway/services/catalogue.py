@@ -5,7 +5,7 @@ judges a request; nothing is read from the data.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import orjson
 
@@ -14,7 +14,9 @@ from gateway.errors import DatasetUnknown
 from gateway.policy.decide import Ask, decide
 from gateway.policy.rules import Rules
 from gateway.terms.caller import Caller
+from gateway.terms.controlled import FREE
 from gateway.terms.dataset import Column, Dataset
+from gateway.terms.format import EVERY_FORMAT
 from gateway.terms.identifiers import DatasetId
 from gateway.terms.permit import Permit, Refusal
 from gateway.terms.query import Action, Query
@@ -65,6 +67,7 @@ class Catalogue:
             "revision": rules.dataset.revision,
             "columns": [_column(column) for column in rules.dataset.columns],
             "may": may,
+            "terms": _terms(rules),
         }
 
     def _judged(self, rules: Rules, caller: Caller, action: Action) -> Permit | Refusal:
@@ -77,11 +80,34 @@ def _allowed(permit: Permit) -> dict[str, object]:
         allowed["functions"] = sorted(permit.functions)
         allowed["groups_max"] = permit.groups_max
         allowed["pico_rho_max"] = permit.loss_max.rho
+    elif permit.lookup is not None:
+        allowed["key"] = permit.lookup.key
+        allowed["matching"] = permit.lookup.matching
+        allowed["keys_max"] = permit.lookup.keys_max
+        allowed["rows_per_key_max"] = permit.lookup.rows_max
     else:
         allowed["rows_max"] = permit.rows_max
+    if permit.price != FREE:
+        allowed["vnd"] = asdict(permit.price)
+    if permit.formats != EVERY_FORMAT:
+        allowed["formats"] = sorted(permit.formats)
     if permit.action is Action.PROXY:
         allowed["paths"] = {path.path: _parameters(path) for path in permit.paths}
     return allowed
+
+
+def _terms(rules: Rules) -> dict[str, object]:
+    """Return on which terms all answers of the dataset leave."""
+    triggers = (
+        {"may": each.action, "column": each.column, "rows_over": each.rows_over} for each in rules.triggers
+    )
+    return {
+        "approval_needed": [
+            {part: said for part, said in each.items() if said is not None} for each in triggers
+        ],
+        "inspected_ppm": rules.inspection_ppm,
+        "log_kept_months": rules.log_months,
+    }
 
 
 def _parameters(path: UpstreamPath) -> dict[str, object]:

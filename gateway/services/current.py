@@ -1,13 +1,15 @@
 """The registry, the rules and the keys as they are at this moment, in one process."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.errors import Fault
 from gateway.keyring.keyring import Keyring
 from gateway.policy.rules import Rules
 from gateway.registry.registry import Registry
-from gateway.services.stewardship import RULES
-from gateway.terms.entry import Change
+from gateway.services.stewardship import KEPT
+from gateway.terms.entry import FORGOTTEN, LOG_KEYS, Change
 from gateway.terms.identifiers import DatasetId
 
 
@@ -21,6 +23,17 @@ class Current:
     """Told of the same changes, in the same order."""
     rules_followers: list[Callable[[], None]] = field(default_factory=list)
     """Told that the rules are others now."""
+    watchers: list[Callable[[Mapping[DatasetId, Rules], tuple[Fault, ...]], None]] = field(
+        default_factory=list
+    )
+    """Told what decides after a renewal, and what does not; there are none where nobody is served."""
+    renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the rules are renewed."""
+
+    @classmethod
+    def of(cls, known: tuple[Change, ...], rules: Mapping[DatasetId, Rules]) -> "Current":
+        """Return what the ledger's registry holds, and the rules that decide."""
+        return cls(Registry.of(change for change in known if change.kind not in KEPT), rules)
 
     def keep_keys(self, keyring: Keyring) -> None:
         """Have the keys reloaded whenever the registry tells of one; the revoked ones count no more."""
@@ -28,17 +41,27 @@ class Current:
         def reload(changes: tuple[Change, ...]) -> None:
             if any(change.kind == "installationkey" for change in changes):
                 keyring.reload(self.registry.revoked_keys)
+            for change in changes:
+                if change.kind == LOG_KEYS:
+                    keyring.rename_log_keys(change.document.decode("ascii"))
 
         keyring.reload(self.registry.revoked_keys)
         self.followers.append(reload)
 
     def apply(self, changes: tuple[Change, ...]) -> None:
-        """Take over durable changes of the registry."""
+        """Take over durable changes of the registry, and other news that every process must have."""
         for change in changes:
-            if change.kind != RULES:
+            if change.kind == FORGOTTEN:
+                self.registry = self.registry.without(change.id)
+            elif change.kind not in {*KEPT, LOG_KEYS}:
                 self.registry = self.registry.with_change(change)
         for follower in self.followers:
             follower(changes)
+
+    def renewed(self, rules: Mapping[DatasetId, Rules], faults: tuple[Fault, ...]) -> None:
+        """Tell operators of a renewal."""
+        for watcher in self.watchers:
+            watcher(rules, faults)
 
     def take_over(self, rules: Mapping[DatasetId, Rules]) -> None:
         """Have other rules decide from now on; their documents are in the registry."""

@@ -18,7 +18,9 @@ from gateway.registry.records import Record
 from gateway.registry.registry import Registry
 from gateway.services.acts import Done
 from gateway.services.installation_keys import InstallationKeys
+from gateway.services.log_desk import LogDesk
 from gateway.services.ports import EnrolmentPorts
+from gateway.services.renewal import Renewal
 from gateway.services.shown import shown
 from gateway.terms.charge import Receipt
 from gateway.terms.entry import Change, Fact
@@ -33,10 +35,14 @@ _PAST: Final = MappingProxyType(
         "end": "ended",
         "add-key": "added a key to",
         "remove-key": "removed a key from",
+        "add-certificate": "added a certificate to",
+        "remove-certificate": "removed a certificate from",
         "freeze": "frozen:",
         "unfreeze": "unfrozen:",
         "rotate": "made a key:",
+        "divide": "divided between two custodians:",
         "revoke": "revoked",
+        "invite": "made another enrolment code for",
     }
 )
 """Events of entries, and their words for the person at the terminal."""
@@ -54,7 +60,9 @@ class Desk:
     put: Put
     enrolment: EnrolmentPorts
     keys: InstallationKeys
+    log: LogDesk
     clock: Clock
+    renewal: Renewal
     random_bytes: Callable[[int], bytes] = os.urandom
 
     async def recorded(

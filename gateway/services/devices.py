@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from gateway.jose import request_digest
 from gateway.ledger.volatile import Volatile
 from gateway.terms.identifiers import ClientId, PurposeId, Thumbprint
 
@@ -32,6 +33,28 @@ _APPROVED: Final = b"approved|"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SavedAsk:
+    """One request that is to be run without a person, to its last byte, for so many days."""
+
+    method: str
+    path: str
+    query_string: str
+    body: str
+    """As text; the bytes are its UTF-8."""
+    days: int
+
+    @property
+    def digest(self) -> str:
+        """The name of the request that tokens are bound to."""
+        return request_digest(self.method, self.path, self.query_string, self.body.encode("utf-8"))
+
+    @property
+    def text(self) -> str:
+        """The request on one page, for the entry to commit to."""
+        return f"{self.method} {self.path}?{self.query_string}\n{self.body}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceGrant:
     """What one client asks a person for; bound to both of its keys."""
 
@@ -46,6 +69,8 @@ class DeviceGrant:
     proof_key: Thumbprint
     """The DPoP key that the token will be bound to."""
     expires_at_ms: int
+    saved: SavedAsk | None = None
+    """The one request that is asked for, in place of ``hours`` of whatever is asked."""
 
     @property
     def code_hash(self) -> bytes:
@@ -106,7 +131,11 @@ def keep(volatile: Volatile, grant: DeviceGrant, *, now_ms: int) -> None:
 def grant_of(volatile: Volatile, id: str, *, now_ms: int) -> DeviceGrant | None:  # noqa: A002  its name
     """Return a grant by its id."""
     document = volatile.get(_GRANT, id, now_ms=now_ms)
-    return None if document is None else DeviceGrant(**json.loads(document))
+    if document is None:
+        return None
+    members = json.loads(document)
+    saved = members.pop("saved")
+    return DeviceGrant(**members, saved=None if saved is None else SavedAsk(**saved))
 
 
 def waiting_grant(volatile: Volatile, typed: str, *, now_ms: int) -> DeviceGrant | None:

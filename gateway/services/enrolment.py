@@ -7,20 +7,31 @@ A purpose enters a token only along the registry's chain; assurance comes from w
 never from what is asked (P6).
 """
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.errors import MalformedRequest, NotAuthenticated, OAuthRefused
-from gateway.identity.factors import amr_of, assurance_of
-from gateway.identity.token import LIFETIME_S, TOKEN_TYPE, AccessClaims, claims_document, subject_of
+from gateway.identity.factors import amr_of
+from gateway.identity.token import (
+    LIFETIME_S,
+    TOKEN_TYPE,
+    AccessClaims,
+    SavedClaim,
+    assurance_earned,
+    claims_document,
+    subject_of,
+)
 from gateway.identity.userphrase import key_phrase
 from gateway.jose import base64url
 from gateway.registry.records import Activation
-from gateway.registry.registry import Standing, activation_for, standing
+from gateway.registry.registry import Standing, activation_for, saved_activation, standing
 from gateway.services import devices
 from gateway.services.asking import Answered, Asking, Event, ProvedClient, answered
 from gateway.services.forms import field_of, id_of
 from gateway.services.ports import EnrolmentPorts
+from gateway.services.saved import offered, saved_of
+from gateway.terms.entry import Fact
 from gateway.terms.identifiers import PurposeId
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
@@ -62,8 +73,15 @@ def standing_of(asking: Asking, purpose: PurposeId) -> Standing:
 async def _device_authorization(asking: Asking, ports: EnrolmentPorts) -> Answered:
     """Let the request wait for a person, and say where that person goes."""
     purpose = PurposeId(id_of(asking.form, "purpose"))
-    hours = _hours(asking.form.get("hours"))
-    standing_of(asking, purpose)
+    hours, saved = _hours(asking.form.get("hours")), saved_of(asking.form)
+    chain = standing_of(asking, purpose)
+    facts: dict[str, Fact] = {"purpose": purpose, "hours": hours}
+    if saved is not None:
+        route = ports.routed(saved.method, saved.path)
+        await asyncio.to_thread(
+            offered, saved, route, chain=chain, purpose=purpose, rules=ports.rules(), now=asking.now
+        )
+        facts = {"purpose": purpose, "days": saved.days}
     device_code = base64url(ports.random_bytes(DEVICE_CODE_BYTES))
     grant = devices.DeviceGrant(
         id=devices.grant_id(device_code),
@@ -74,6 +92,7 @@ async def _device_authorization(asking: Asking, ports: EnrolmentPorts) -> Answer
         client_key=asking.client.key,
         proof_key=asking.client.proof_key,
         expires_at_ms=asking.now_ms + devices.LIFE_S * 1000,
+        saved=saved,
     )
     devices.keep(ports.volatile, grant, now_ms=asking.now_ms)
     # No verification_uri_complete: a link with the code in it is what a phisher would send.
@@ -85,7 +104,7 @@ async def _device_authorization(asking: Asking, ports: EnrolmentPorts) -> Answer
         "interval": ports.poll_interval_s,
         "key_phrase": key_phrase(grant.client_key, grant.code_hash),
     }
-    return Answered(content=content, facts={"purpose": purpose, "hours": hours})
+    return Answered(content=content, facts=facts, private={} if saved is None else {"saved": saved.text})
 
 
 async def _token(asking: Asking, ports: EnrolmentPorts) -> Answered:
@@ -102,7 +121,19 @@ def _client_credentials(asking: Asking, ports: EnrolmentPorts) -> Answered:
     """Give a token for the key alone, or for as long as a person stands behind it."""
     client, purpose = asking.client, PurposeId(id_of(asking.form, "purpose"))
     chain = standing_of(asking, purpose)
-    activation = activation_for(asking.registry, client.record.id, purpose, client.key, asking.now)
+    if (name := asking.form.get("activation")) is None:
+        activation = activation_for(asking.registry, client.record.id, purpose, client.key, asking.now)
+    else:
+        activation = saved_activation(
+            asking.registry,
+            name,
+            client=client.record.id,
+            purpose=purpose,
+            key=client.key,
+            now=asking.now,
+        )
+        if activation is None or _whole_second(activation.until) <= _whole_second(asking.now):
+            raise OAuthRefused("invalid_grant", "the activation is unknown, over, or not this client's")
     return _issued(asking, ports, chain, purpose, activation)
 
 
@@ -135,7 +166,7 @@ def _decided(grant: devices.DeviceGrant, asking: Asking, ports: EnrolmentPorts) 
         case devices.Refused():
             raise OAuthRefused("access_denied", "the person refused")
         case devices.Approved(id_) if id_ in asking.registry.activations:
-            return _still_in_force(grant, asking)
+            return _still_in_force(grant, asking, id_)
         case _:  # undecided, or decided in a reply that is not recorded yet and so does not count
             pass
     if asking.now_ms >= grant.expires_at_ms:
@@ -146,9 +177,15 @@ def _decided(grant: devices.DeviceGrant, asking: Asking, ports: EnrolmentPorts) 
     raise OAuthRefused("authorization_pending", "nobody has decided yet")
 
 
-def _still_in_force(grant: devices.DeviceGrant, asking: Asking) -> Activation:
+def _still_in_force(grant: devices.DeviceGrant, asking: Asking, name: str) -> Activation:
     """Return the activation to issue for; it may have been ended between approval and poll."""
-    found = activation_for(asking.registry, grant.client, grant.purpose, grant.client_key, asking.now)
+    registry, client, purpose, key, now = (
+        asking.registry, grant.client, grant.purpose, grant.client_key, asking.now
+    )  # fmt: skip
+    if grant.saved is None:
+        found = activation_for(registry, client, purpose, key, now)
+    else:
+        found = saved_activation(registry, name, client=client, purpose=purpose, key=key, now=now)
     if found is None:
         raise OAuthRefused("access_denied", "the activation is no longer in force")
     return found
@@ -169,9 +206,11 @@ def _issued(
     elif activation is not None:
         until = min(until, end)
     signed_in = None if activation is None else _whole_second(activation.authenticated_at)
-    age_s = None if signed_in is None else (now - signed_in).total_seconds()
     methods = amr_of(() if activation is None else activation.methods)
-    assurance = assurance_of(methods, age_s=age_s)
+    saved = None
+    if activation is not None and activation.saved is not None:
+        saved = SavedClaim(activation=activation.id, request=activation.saved.digest)
+    assurance = assurance_earned(methods, signed_in, now, saved)
     operator = None if activation is None else activation.operator
     claims = AccessClaims(
         issuer=ports.issuer,
@@ -190,14 +229,18 @@ def _issued(
         methods=methods,
         authenticated_at=signed_in,
         operator=operator,
+        saved=saved,
+        certificate=client.certificate,
     )
-    content = {
+    content: dict[str, object] = {
         "access_token": ports.tokens.sign(claims_document(claims), TOKEN_TYPE),
         "token_type": "DPoP",
         "expires_in": int((until - now).total_seconds()),
         "purpose": purpose,
         "acr": assurance.acr,
     }
+    if activation is not None and saved is not None:
+        content |= {"activation": activation.id, "activation_until": activation.until.isoformat()}
     return Answered(
         content=content,
         facts={"purpose": purpose, "acr": assurance.acr},

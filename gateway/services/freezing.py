@@ -9,6 +9,7 @@ whether one person holds the factors of two; that they were registered stands in
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC
+from functools import partial
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -17,12 +18,9 @@ from gateway.registry.records import LIFTERS, Freezable, Freeze, State, freeze_i
 from gateway.registry.registry import Registry
 from gateway.services.acts import Done, Lift, SetFrozen
 from gateway.services.desk import Desk, found
-from gateway.services.screens import PageName
-from gateway.services.sign_in import Attempt, Person, signed_in
+from gateway.services.overseers import Word, oversees, proved
 from gateway.terms.identifiers import ClientId, OperatorId
 
-OVERSEER: Final = "overseer"
-"""The class of organisation whose operators may lift a freeze."""
 _RECORDS: Final = MappingProxyType(
     {
         Freezable.ORGANISATION: "organisations",
@@ -38,7 +36,7 @@ async def freeze(desk: Desk, act: SetFrozen, registry: Registry, by: str) -> Don
     target = _target(act, registry)
     if registry.is_frozen(act.what, target):
         raise ActRefused("this is frozen already")
-    overseers = tuple(sorted(name for name in registry.operators if _oversees(registry, name)))
+    overseers = tuple(sorted(name for name in registry.operators if oversees(registry, name)))
     try:
         record = Freeze(
             id=freeze_id(act.what, target),
@@ -62,18 +60,8 @@ async def lift(desk: Desk, act: Lift, registry: Registry, by: str) -> Done:
     frozen = registry.freezes.get(freeze_id(act.what, _target(act, registry)))
     if frozen is None or frozen.state is not State.ACTIVE:
         raise ActRefused("this is not frozen; `gateway freeze --list` shows what is")
-    attempt = Attempt(
-        form={"operator": act.operator, "password": act.password, "code": act.code},
-        page=PageName.ACCOUNT,
-        about="",
-        peer="admin-socket",
-        registry=registry,
-        now=desk.clock.now(),
-        may=lambda operator: _may_lift(registry, frozen, operator.id),
-    )
-    person = await signed_in(attempt, desk.enrolment)
-    if not isinstance(person, Person):
-        raise ActRefused("not accepted: name, password and one-time code of an overseer are needed")
+    word = Word(operator=act.operator, password=act.password, code=act.code)
+    person = await proved(desk, word, registry, partial(_may_lift, registry, frozen))
     name = person.operator.id
     if name in frozen.lifted_by:
         raise ActRefused("you have said so already; another person must, too")
@@ -96,18 +84,6 @@ def _target(act: SetFrozen | Lift, registry: Registry) -> str:
     return act.target
 
 
-def _oversees(registry: Registry, name: OperatorId) -> bool:
-    operator = registry.operators.get(name)
-    organisation = None if operator is None else registry.organisations.get(operator.org)
-    return (
-        operator is not None
-        and organisation is not None
-        and operator.state is State.ACTIVE
-        and organisation.state is State.ACTIVE
-        and organisation.org_class == OVERSEER
-    )
-
-
 def _may_lift(registry: Registry, frozen: Freeze, name: OperatorId) -> bool:
     known = not frozen.overseers or name in frozen.overseers
-    return known and _oversees(registry, name) and not registry.is_frozen(Freezable.OPERATOR, name)
+    return known and oversees(registry, name) and not registry.is_frozen(Freezable.OPERATOR, name)

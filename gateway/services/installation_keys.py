@@ -78,8 +78,12 @@ class InstallationKeys:
         )
         return replace(told, state=State.ENDED)
 
+    def revoke(self, name: str) -> None:
+        """Destroy the file of a key for tokens; its public name stays."""
+        self.keyring.tokens.files.revoke(name)
+
     def destroy(self, name: str) -> None:
-        """Destroy the file of a key, if there is one."""
+        """Destroy the file of a key that nobody was told of, if there is one."""
         self.keyring.tokens.files.remove(name)
         if name not in {dated.key.kid for dated in self.keyring.tokens.files.keys}:
             self.keyring.sealer.files.remove(name)

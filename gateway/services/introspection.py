@@ -6,7 +6,7 @@ nobody learns of tokens that are not theirs (section 4). ``acr`` is what the sig
 """
 
 from gateway.errors import NotAuthenticated
-from gateway.identity.token import AccessClaims
+from gateway.identity.token import AccessClaims, confirmation_of
 from gateway.registry.registry import standing
 from gateway.services.asking import Answered, Asking, Event, answered
 from gateway.services.ports import EnrolmentPorts
@@ -34,13 +34,15 @@ async def _introspect(asking: Asking, ports: EnrolmentPorts) -> Answered:
         "iat": int(claims.issued_at.timestamp()),
         "exp": int(claims.expires_at.timestamp()),
         "jti": claims.token_id,
-        "cnf": {"jkt": claims.key},
+        "cnf": confirmation_of(claims),
         "purpose": claims.purpose,
         "acr": claims.assurance.acr,
         "amr": list(claims.methods),
     }
     if claims.authenticated_at is not None:
         content["auth_time"] = int(claims.authenticated_at.timestamp())
+    if claims.saved is not None:
+        content["saved"] = {"activation": claims.saved.activation, "request": claims.saved.request}
     return Answered(
         content=content,
         facts={"active": True, "purpose": claims.purpose},
@@ -59,6 +61,7 @@ def _stands(claims: AccessClaims, asking: Asking) -> bool:
             agreement=claims.agreement,
             operator=claims.operator,
             token_id=claims.token_id,
+            saved=None if claims.saved is None else claims.saved.activation,
         )
     except NotAuthenticated:
         return False

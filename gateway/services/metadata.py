@@ -9,8 +9,12 @@ ALGORITHMS: Final = ["ES256", "EdDSA"]
 ASSURANCES: Final = ["aal1", "aal2"]
 
 
-def authorization_server_metadata(*, origin: str, issuer: str) -> dict[str, object]:
-    """Return ``/.well-known/oauth-authorization-server`` (RFC 8414 section 2)."""
+def authorization_server_metadata(*, origin: str, issuer: str, certificates: bool) -> dict[str, object]:
+    """Return ``/.well-known/oauth-authorization-server`` (RFC 8414 section 2).
+
+    ``certificates`` is whether the gateway asks clients for theirs (RFC 8705 sections 2.1.1 and 3.3).
+    """
+    methods = ["private_key_jwt", *(["tls_client_auth"] if certificates else [])]
     return {
         "issuer": issuer,
         "token_endpoint": f"{origin}/oauth/token",
@@ -26,14 +30,17 @@ def authorization_server_metadata(*, origin: str, issuer: str) -> dict[str, obje
         **{
             f"{endpoint}_endpoint_auth_{what}_supported": values
             for endpoint in ("token", "revocation", "introspection")
-            for what, values in (("methods", ["private_key_jwt"]), ("signing_alg_values", ALGORITHMS))
+            for what, values in (("methods", methods), ("signing_alg_values", ALGORITHMS))
         },
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "acr_values_supported": ASSURANCES,
+        "tls_client_certificate_bound_access_tokens": certificates,
     }
 
 
-def protected_resource_metadata(*, origin: str, issuer: str, audience: str) -> dict[str, object]:
+def protected_resource_metadata(
+    *, origin: str, issuer: str, audience: str, certificates: bool
+) -> dict[str, object]:
     """Return ``/.well-known/oauth-protected-resource`` (RFC 9728 section 2)."""
     return {
         "resource": audience,
@@ -42,6 +49,7 @@ def protected_resource_metadata(*, origin: str, issuer: str, audience: str) -> d
         "bearer_methods_supported": [],  # a bearer token is never taken: tokens are bound to a key
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "dpop_bound_access_tokens_required": True,
+        "tls_client_certificate_bound_access_tokens": certificates,
     }
 
 

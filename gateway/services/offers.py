@@ -16,13 +16,14 @@ from gateway.terms.query import Action
 
 
 @dataclass(frozen=True, slots=True)
-class _Client:
+class AsClient:
     """What a judgement reads of the client that asks; how well its person signed in is not asked yet."""
 
     chain: Standing
     purpose: PurposeId
     assurance: Assurance = Assurance.AAL1
     authenticated_at: datetime | None = None
+    unattended: bool = False
 
     @property
     def org_class(self) -> str:
@@ -41,7 +42,7 @@ def opened_by(
     rules: Mapping[DatasetId, Rules], chain: Standing, purpose: PurposeId, now: datetime
 ) -> tuple[Opened, ...]:
     """Return the datasets that a purpose opens to a client today, and for what."""
-    client, found = _Client(chain, purpose), []
+    client, found = AsClient(chain, purpose), []
     for name in sorted(rules):
         document = rules[name]
         if not document.valid_from <= now.astimezone(UTC).date() <= document.valid_until:

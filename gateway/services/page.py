@@ -28,6 +28,8 @@ class Outcome:
     refused: bool = False
     headers: tuple[tuple[str, str], ...] = ()
     changes: tuple[Change, ...] = field(default=(), repr=False)
+    saved: str = field(default="", repr=False)
+    """The saved request that the person saw."""
 
     @property
     def kind(self) -> EntryKind:
@@ -50,9 +52,13 @@ def reply_of(query: Query, outcome: Outcome, ports: EnrolmentPorts) -> Reply:
         headers=(*page.headers, *outcome.headers),
         kind=outcome.kind,
         facts=outcome.facts,
-        private=private_of(query, operator=outcome.operator or ""),
+        private=private_of(query, operator=outcome.operator or "", **_saved(outcome)),
         changes=outcome.changes,
     )
+
+
+def _saved(outcome: Outcome) -> dict[str, str]:
+    return {"saved": outcome.saved} if outcome.saved else {}
 
 
 def sign_in_page(page: PageName, event: Event, ports: EnrolmentPorts, now: datetime) -> Outcome:

@@ -6,14 +6,16 @@ behind them.
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeVar
 
 from gateway.errors import TooManyAttempts
 from gateway.identity.password import password_matches
 
 WAITING_MAX: Final = 16
 RETRY_AFTER_S: Final = 5
+Result = TypeVar("Result")
 
 
 class PasswordDesk:
@@ -29,11 +31,18 @@ class PasswordDesk:
         Raises:
             TooManyAttempts: Too many wait already.
         """
+        return await self.slowly(lambda: password_matches(password_hash, password))
+
+    async def slowly(self, work: Callable[[], Result]) -> Result:
+        """Return what comes of hashing a password.
+
+        Raises:
+            TooManyAttempts: Too many wait already.
+        """
         if self._waiting >= WAITING_MAX:
             raise TooManyAttempts("too many sign-ins at this moment", retry_after_s=RETRY_AFTER_S)
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, password_matches, password_hash, password)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         finally:
             self._waiting -= 1

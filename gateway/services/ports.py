@@ -12,6 +12,16 @@ from gateway.registry.registry import Registry
 from gateway.services.passwords import PasswordDesk
 from gateway.services.screens import Renderer
 from gateway.terms.identifiers import DatasetId
+from gateway.terms.query import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What a method and a path ask for."""
+
+    action: Action
+    dataset: DatasetId
+    upstream_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,5 +45,7 @@ class EnrolmentPorts:
     render: Renderer
     rules: Callable[[], Mapping[DatasetId, Rules]]
     """Returns the sharing rules in force."""
+    routed: Callable[[str, str], Routed | None]
+    """Says what a method and a path ask of a dataset's content; None: nothing, or only its price."""
     passwords: PasswordDesk = field(default_factory=PasswordDesk, repr=False)
     poll_interval_s: int = 5

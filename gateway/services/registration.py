@@ -8,11 +8,13 @@ what people give is lower case, so that no two ids differ by case only.
 import base64
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Final
 from urllib.parse import quote
 
 from gateway.errors import MalformedRequest
+from gateway.identity.certificate import certificates_in
 from gateway.identity.password import SALT_BYTES, hash_password
 from gateway.identity.totp import SECRET_BYTES
 from gateway.keyring.keyring import SealingKeys
@@ -20,7 +22,9 @@ from gateway.registry.codec import change_of
 from gateway.registry.records import (
     Agreement,
     Client,
+    ClientCertificate,
     FrozenJwk,
+    Invitation,
     Operator,
     Organisation,
     Record,
@@ -77,21 +81,29 @@ def new_client(
     agreement: Agreement,
     purposes: Iterable[str],
     keys: Iterable[Mapping[str, object]],
+    certificates: Iterable[ClientCertificate] = (),
 ) -> Client:
-    """Return a machine client of the agreement's organisation; ``keys`` are one or two public JWKs."""
+    """Return a machine client of the agreement's organisation, with at most two public JWKs and certificates.
+
+    It must have one of them at least.
+    """
     _require(_ID, id, "a client's id")
     bound = _purposes(purposes)
     if missing := sorted(set(bound) - set(agreement.purposes)):
         raise MalformedRequest(f"the agreement does not name purpose `{missing[0]}`")
-    frozen = frozen_client_keys(keys)
-    if not 1 <= len(set(frozen)) == len(frozen) <= KEYS_MAX:
-        raise MalformedRequest("a client has one or two keys, not the same one twice")
+    frozen, shown = frozen_client_keys(keys), tuple(certificates)
+    if not frozen and not shown:
+        raise MalformedRequest("a client has a key or a certificate")
+    for what, given in (("keys", frozen), ("certificates", shown)):
+        if not len(set(given)) == len(given) <= KEYS_MAX:
+            raise MalformedRequest(f"a client has at most two {what}, not the same one twice")
     return Client(
         id=ClientId(id),
         org=agreement.org,
         agreement=agreement.id,
         purposes=bound,
         keys=frozen,
+        certificates=shown,
         state=State.ACTIVE,
     )
 
@@ -104,6 +116,38 @@ def frozen_client_keys(keys: Iterable[Mapping[str, object]]) -> tuple[FrozenJwk,
         raise MalformedRequest(f"a client's key is not usable: {error}") from error
 
 
+def client_certificate(pem: str, *, now: datetime) -> ClientCertificate:
+    """Return a certificate as a client's record keeps it."""
+    try:
+        found = certificates_in(pem.encode())
+    except ValueError as error:
+        raise MalformedRequest("a certificate's file is PEM that can be read") from error
+    if len(found) != 1:
+        raise MalformedRequest("a certificate's file holds the client's certificate alone, no other")
+    if found[0].ends_at < now:
+        raise MalformedRequest(f"the certificate ended on {found[0].ends_at:%Y-%m-%d}")
+    return ClientCertificate(thumbprint=found[0].thumbprint, ends_at=found[0].ends_at)
+
+
+def invited_operator(
+    id: str,  # noqa: A002
+    org: Organisation,
+    name: str,
+    invitation: Invitation,
+) -> Operator:
+    """Return a person who may activate the organisation's clients, once they have set their factors."""
+    _require(_ID, id, "an operator's id")
+    return Operator(
+        id=OperatorId(id),
+        org=org.id,
+        name=_name(name),
+        password_hash="",
+        totp_sealed=b"",
+        state=State.ACTIVE,
+        invitation=invitation,
+    )
+
+
 def new_operator(
     id: str,  # noqa: A002
     org: Organisation,
@@ -114,25 +158,30 @@ def new_operator(
     totp_secret: bytes,
     sealer: SealingKeys,
 ) -> Operator:
-    """Return a person who may activate the organisation's clients.
+    """Return a person who has factors already: whoever calls knows them."""
+    never = Invitation(code_hash="-", until=datetime.min.replace(tzinfo=UTC))
+    invited = invited_operator(id, org, name, never)
+    return with_factors(invited, password, salt=salt, totp_secret=totp_secret, sealer=sealer)
+
+
+def with_factors(
+    operator: Operator, password: str, *, salt: bytes, totp_secret: bytes, sealer: SealingKeys
+) -> Operator:
+    """Return an invited person with a password and an authenticator's secret, and no invitation any more.
 
     ``salt`` (16 bytes) and ``totp_secret`` (20) come from a random source; the secret is kept sealed.
     """
-    _require(_ID, id, "an operator's id")
     if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
         raise MalformedRequest(
             f"a password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters"
         )  # length, not composition: NIST SP 800-63B 5.1.1
     assert len(salt) == SALT_BYTES  # noqa: S101  ours, from a random source, never typed
     assert len(totp_secret) == SECRET_BYTES  # noqa: S101
-    operator = OperatorId(id)
-    return Operator(
-        id=operator,
-        org=org.id,
-        name=_name(name),
+    return replace(
+        operator,
         password_hash=hash_password(password, salt),
-        totp_sealed=sealer.seal(totp_seal_purpose(operator), totp_secret),
-        state=State.ACTIVE,
+        totp_sealed=sealer.seal(totp_seal_purpose(operator.id), totp_secret),
+        invitation=None,
     )
 
 

@@ -1,8 +1,8 @@
 """What a person sees at ``/activate`` and ``/account``, as data; ``gateway.web.pages`` makes HTML of it.
 
 A screen holds texts as they are: whoever renders one must escape all of them. No screen holds a
-password, a code from an authenticator, or a secret other than its one-time ticket; recovery codes are
-shown once, where they are made.
+password, a code from an authenticator, or a secret other than its one-time ticket; recovery codes and an
+authenticator's new secret are shown once, where they are made.
 """
 
 from collections.abc import Callable
@@ -40,6 +40,13 @@ class Notice(StrEnum):
     PASSKEY_NOT_ADDED = "passkey-not-added"
     PASSKEY_REMOVED = "passkey-removed"
     CODES_MADE = "codes-made"
+    ACTIVATION_ENDED = "activation-ended"
+    ENROLMENT_FAILED = "enrolment-failed"
+    """One notice for unknown operator, wrong, used or expired code, and a ticket that is over."""
+    PASSWORD_UNFIT = "password-unfit"  # noqa: S105  a word
+    PASSWORDS_DIFFER = "passwords-differ"
+    CODE_UNFIT = "code-unfit"
+    ENROLLED = "enrolled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +80,22 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SavedShown:
+    """One request that is to be run without the person; its texts are spelt out by ``saved.visible``."""
+
+    request: str
+    """Method and path."""
+    dataset: Opened
+    question: tuple[tuple[str, str], ...]
+    """All that the request says, by name, as the gateway understands it."""
+    days: int
+    rows_max: int
+    """Rows of one run; 0 for a statistic."""
+    costs: tuple[str, str] | None
+    """Privacy budget of one run, and of all of them; None where there is no cost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
     """What a signed-in operator is asked to decide on."""
 
@@ -88,6 +111,8 @@ class Consent:
     """When the activation would end, if approved now."""
     key_phrase: str
     ticket: str = field(repr=False)
+    saved: SavedShown | None = None
+    """Set where one request only is asked for; then nothing else is opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +136,19 @@ class PasskeyShown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActivationShown:
+    """What somebody of the organisation approved, and is not over."""
+
+    id: str
+    client: str
+    operator: str
+    """Who approved it."""
+    saved: str | None
+    """Method and path of the one request; None: whatever is asked."""
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """How an operator signs in, and the buttons that change it."""
 
@@ -119,6 +157,7 @@ class Account:
     passkeys: tuple[PasskeyShown, ...]
     creation: PasskeyCreation | None
     codes_left: int
+    activations: tuple[ActivationShown, ...]
     ticket: str = field(repr=False)
     new_codes: tuple[str, ...] = field(default=(), repr=False)
     notice: Notice | None = None
@@ -131,7 +170,32 @@ class Done:
     notice: Notice
 
 
-Screen = SignIn | Consent | Account | Done
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """The form that asks for a name and the enrolment code; both empty."""
+
+    notice: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factors:
+    """The form that shows a person their authenticator's secret, and asks for its code and a password."""
+
+    operator: str
+    name: str
+    uri: str = field(repr=False)
+    """Holds the secret."""
+    ticket: str = field(repr=False)
+    notice: Notice | None = None
+
+    @property
+    def secret(self) -> str:
+        """The secret in groups of four, to be typed."""
+        text = self.uri.partition("secret=")[2].partition("&")[0]
+        return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
+Screen = SignIn | Consent | Account | Enrolment | Factors | Done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

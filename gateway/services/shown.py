@@ -6,6 +6,7 @@ from typing import Final
 from gateway import jose
 from gateway.registry.codec import document_of
 from gateway.registry.records import (
+    Activation,
     Agreement,
     Client,
     Freezable,
@@ -17,7 +18,7 @@ from gateway.registry.registry import Registry
 
 ROWS_MAX: Final = 500
 """Of one answer; a list goes on behind the last row."""
-_SECRETS: Final = frozenset({"password_hash", "totp_sealed"})
+_SECRETS: Final = frozenset({"password_hash", "totp_sealed", "invitation"})
 
 
 def shown(record: Record, registry: Registry) -> dict[str, object]:
@@ -25,6 +26,10 @@ def shown(record: Record, registry: Registry) -> dict[str, object]:
     row = {name: value for name, value in document_of(record).items() if name not in _SECRETS}
     if isinstance(record, Client):
         row["keys"] = [jose.thumbprint(jwk) for jwk in record.jwks]
+    if isinstance(record, Activation):
+        row["saved"] = None if record.saved is None else f"{record.saved.method} {record.saved.path}"
+    if isinstance(record, Operator):
+        row["enrolled"] = record.is_enrolled
     if (frozen := _frozen(record, registry)) is not None:
         row["frozen"] = frozen
     return row

@@ -122,7 +122,7 @@ async def _by_password(attempt: Attempt, ports: EnrolmentPorts) -> Person | Fail
     if wait_s := throttle.wait_s():
         return Failed(Notice.TOO_MANY_ATTEMPTS, wait_s=wait_s)
     operator = attempt.registry.operators.get(name)
-    password_hash = None if operator is None else operator.password_hash
+    password_hash = None if operator is None else operator.password_hash or None
     try:
         password_right = await ports.passwords.matches(password_hash, form.get("password", ""))
     except TooManyAttempts as error:
@@ -223,7 +223,7 @@ def _code_of(
     form = attempt.form
     shut = throttle.codes_shut()
     step = accepted_step(_secret_of(operator, ports), form.get("code", ""), attempt.now)
-    if operator is None:
+    if operator is None or not operator.is_enrolled:
         return None
     if form.get("recovery"):
         return _recovery_code(operator, form["recovery"], attempt.registry)
@@ -266,6 +266,6 @@ async def _used_up(code: _Code, ports: EnrolmentPorts, now: datetime) -> bool:
 
 
 def _secret_of(operator: Operator | None, ports: EnrolmentPorts) -> bytes:
-    if operator is None:
+    if operator is None or not operator.is_enrolled:
         return _ABSENT_SECRET
     return ports.sealer.unseal(totp_seal_purpose(operator.id), operator.totp_sealed)

@@ -16,6 +16,7 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -23,15 +24,22 @@ import msgspec
 
 from gateway import telemetry, wiring
 from gateway.errors import ActRefused, GatewayError, HomeInvalid, LedgerUnavailable, MalformedRequest
-from gateway.services.acts import ACTS, Act, Done
+from gateway.keyring.log_keys import LogKeys
+from gateway.services.acts import ACTS, Act, ActivateRules, Done
 from gateway.services.administration import Administration
 from gateway.services.desk import Desk
 from gateway.services.installation_keys import InstallationKeys
+from gateway.services.log_desk import LogDesk
+from gateway.serving.renew import renewal_of
+from gateway.terms.entry import FORGOTTEN, LOG_KEYS, Change
 from gateway.wiring import Gateway, enrolment_ports, opened
 
 SOCKET: Final = "admin.sock"
-MESSAGE_BYTES_MAX: Final = 2**20
+MESSAGE_BYTES_MAX: Final = 2**22
+"""Room for the largest document of rules, and its cases."""
 TIMEOUT_S: Final = 30.0
+ACTIVATION_S: Final = 1800.0
+"""For an act that may prepare a large source."""
 AT_ONCE_MAX: Final = 8
 _LENGTH: Final = struct.Struct(">I")
 _CREDENTIALS: Final = struct.Struct("3i")
@@ -67,22 +75,47 @@ def perform(home: Path, act: Act) -> Done:
 
 async def _done_at_home(home: Path, act: Act) -> Done:
     async with opened(home) as gateway:
-        return await administration_of(gateway)(act, _user(os.getuid()))
+        return await Administration(desk_of(gateway))(act, this_user())
 
 
-def administration_of(gateway: Gateway) -> Administration:
-    """Return what does acts over an open installation."""
+def desk_of(gateway: Gateway) -> Desk:
+    """Return where acts are done over an open installation."""
     current = gateway.current
-    keys = InstallationKeys(gateway.keyring, lambda: current.registry, gateway.clock)
-    return Administration(
-        Desk(
-            registry=lambda: current.registry,
-            put=gateway.put,
-            enrolment=enrolment_ports(gateway),
-            keys=keys,
-            clock=gateway.clock,
-        )
+    return Desk(
+        registry=lambda: current.registry,
+        put=gateway.put,
+        enrolment=enrolment_ports(gateway),
+        keys=InstallationKeys(gateway.keyring, lambda: current.registry, gateway.clock),
+        clock=gateway.clock,
+        log=LogDesk(
+            folder=gateway.home / "keys",
+            signing=lambda: gateway.keyring.log_keys,
+            tell=gateway.tell_of_key,
+            take_over=partial(_take_log_keys, gateway),
+            erase=gateway.ledger.erase,
+            forget=partial(_forget, gateway),
+        ),
+        renewal=renewal_of(gateway),
     )
+
+
+async def _take_log_keys(gateway: Gateway) -> None:
+    """Have the log signed by the keys that the folder has now, and tell every process their names."""
+    keys = LogKeys.open(gateway.home / "keys", log_name=gateway.settings.log_origin)
+    await gateway.ledger.sign_with((keys.newest, *keys.former))
+    gateway.keyring.log_keys = keys
+    gateway.witnesses.vkeys = keys.history
+    gateway.current.apply((Change(kind=LOG_KEYS, id="log", document=keys.vkeys.encode("ascii")),))
+
+
+def _forget(gateway: Gateway, person: str) -> None:
+    """Have every process drop what it knows of a person who was erased."""
+    gateway.current.apply((Change(kind=FORGOTTEN, id=person, document=b""),))
+
+
+def this_user() -> str:
+    """Return who runs this process."""
+    return _user(os.getuid())
 
 
 @asynccontextmanager
@@ -91,14 +124,14 @@ async def administered(gateway: Gateway, users: frozenset[int] | None = None) ->
 
     ``users`` may ask, by number; None: the one who runs this process, and root.
     """
-    administration = administration_of(gateway)
+    administration = Administration(desk_of(gateway))
     known = frozenset({0, os.getuid()}) if users is None else users
     places = asyncio.Semaphore(AT_ONCE_MAX)
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(TIMEOUT_S), places:
-                await _attend(reader, writer, administration, known)
+            async with asyncio.timeout(TIMEOUT_S) as limit, places:
+                await _attend(reader, writer, administration, known, limit)
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             telemetry.log("admin_connection_lost")
         finally:
@@ -128,6 +161,7 @@ async def _attend(
     writer: asyncio.StreamWriter,
     administration: Administration,
     known: frozenset[int],
+    limit: asyncio.Timeout,
 ) -> None:
     user_id = _peer(writer.get_extra_info("socket").fileno())
     if user_id not in known:
@@ -136,15 +170,19 @@ async def _attend(
     (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
     if length > MESSAGE_BYTES_MAX:
         return
-    outcome = await _outcome(await reader.readexactly(length), administration, _user(user_id))
+    outcome = await _outcome(await reader.readexactly(length), administration, _user(user_id), limit)
     message = msgspec.json.encode(outcome)
     writer.write(_LENGTH.pack(len(message)) + message)
     await writer.drain()
 
 
-async def _outcome(message: bytes, administration: Administration, by: str) -> _Outcome:
+async def _outcome(
+    message: bytes, administration: Administration, by: str, limit: asyncio.Timeout
+) -> _Outcome:
     try:
-        return _Outcome(done=await administration(_act_of(message), by))
+        act = _act_of(message)
+        limit.reschedule(asyncio.get_running_loop().time() + _time_for(act))
+        return _Outcome(done=await administration(act, by))
     except tuple(_ERRORS.values()) as error:
         return _Outcome(refused=type(error).__name__, detail=error.detail)
     except Exception as error:  # noqa: BLE001  a bug; SECURITY: its words could hold what was typed
@@ -171,11 +209,16 @@ def _act_of(message: bytes) -> Act:
     return act
 
 
+def _time_for(act: Act) -> float:
+    return ACTIVATION_S if isinstance(act, ActivateRules) else TIMEOUT_S
+
+
 def _asked(connection: socket.socket, act: Act) -> Done:
     """Send an act and return the outcome."""
     message = msgspec.json.encode({"act": type(act).__name__, "members": act})
     try:
         connection.sendall(_LENGTH.pack(len(message)) + message)
+        connection.settimeout(_time_for(act))
         (length,) = _LENGTH.unpack(_received(connection, _LENGTH.size))
         outcome = msgspec.json.decode(_received(connection, length), type=_Outcome)
     except (OSError, msgspec.MsgspecError) as error:

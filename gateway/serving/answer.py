@@ -9,6 +9,8 @@ from typing import Final
 from aiohttp import web
 
 from gateway.serving.closed import closed_told
+from gateway.serving.handshake import handshaking
+from gateway.serving.tls import Tls
 from gateway.web.transport import ClosingServer
 from gateway.wiring import Parts, api_of
 
@@ -19,18 +21,23 @@ FINISH_S: Final = 10.0
 
 
 @asynccontextmanager
-async def answering(parts: Parts, listening: socket.socket) -> AsyncIterator[None]:
-    """Answer until the block ends; then take no more, and finish what was asked."""
+async def answering(parts: Parts, listening: socket.socket, tls: Tls | None) -> AsyncIterator[None]:
+    """Answer until the block ends; then take no more, and finish what was asked. ``tls``: over TLS."""
     # What was loaded stays, and a request leaves few cycles: looking at all of it for every 700 new
     # objects was about a tenth of a request's CPU time.
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTED_AT)
-    runner = web.ServerRunner(ClosingServer(api_of(parts).handle), shutdown_timeout=FINISH_S)
+    server = ClosingServer(api_of(parts).handle)
+    runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
     await runner.setup()
     async with parts.issuers.kept_fresh(), closed_told(parts.ledger):
         try:
-            await web.SockSite(runner, listening, backlog=BACKLOG).start()
-            yield
+            if tls is None:
+                await web.SockSite(runner, listening, backlog=BACKLOG).start()
+                yield
+            else:
+                async with handshaking(listening, server, lambda: tls.context):
+                    yield
         finally:
             await runner.cleanup()

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from gateway.errors import HomeInvalid
 from gateway.ledger.server import Connection, LedgerServer
 from gateway.serving.answer import FINISH_S
 from gateway.serving.orders import SERVES, Orders
+from gateway.serving.tls import Tls
 from gateway.settings import Settings
 from gateway.wiring import Gateway
 
@@ -72,16 +74,24 @@ class Crew:
     """State: owned by the event loop. ``workers`` are the ones that live, by place."""
 
     def __init__(
-        self, *, home: Path, orders: Orders, server: LedgerServer, listening: socket.socket, metrics: Path
+        self,
+        *,
+        home: Path,
+        orders: Callable[[], Orders],
+        server: LedgerServer,
+        listening: socket.socket,
+        metrics: Path,
     ) -> None:
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir(mode=0o700)
         self._home = home
-        self._orders = msgspec.json.encode(orders)
+        self._orders = orders
         self._server = server
         self._listening = listening
         self._metrics = metrics.resolve()
         self.workers: dict[int, Worker] = {}
+        self._answering: set[int] = set()
+        """Places: before it answers, a worker would die of the signal that it knows later."""
 
     async def keep(self, place: int, first: "asyncio.Future[None]") -> None:
         """Keep a place manned until cancelled; ``first`` is done once it is.
@@ -100,17 +110,27 @@ class Crew:
                 serves = False
             if not serves and place in self.workers:
                 self.workers[place].kill()
+            if serves:
+                self._answering.add(place)
+                self.tell_of_tls()  # it may have begun with what is not the newest any more
             if not first.done():
                 if not serves:
                     raise HomeInvalid("a worker did not start; what it says stands above")
                 first.set_result(None)
             if place in self.workers:
                 code = await self.workers[place].ended()
+                self._answering.discard(place)
                 del self.workers[place]
                 telemetry.log("worker_ended", place=place, code=code)
             telemetry.worker_replaced(place)
             pause = PAUSE_S if now() - began > PROVED_S else min(2 * pause, PAUSE_S_MAX)
             await asyncio.sleep(pause)
+
+    def tell_of_tls(self) -> None:
+        """Have all that answer take over what lies in ``run/tls``; one that starts is told when it does."""
+        for place in self._answering:
+            with contextlib.suppress(ProcessLookupError):
+                self.workers[place].process.send_signal(signal.SIGHUP)
 
     async def stop(self) -> None:
         """Tell all to stop, and kill those who do not in time."""
@@ -142,7 +162,7 @@ class Crew:
         worker = Worker(process=process, connection=await self._server.serve(ours))
         self.workers[place] = worker
         assert process.stdin is not None and process.stdout is not None, "both are pipes"  # noqa: S101, PT018
-        process.stdin.write(self._orders)
+        process.stdin.write(msgspec.json.encode(self._orders()))
         process.stdin.close()
         try:
             said = await asyncio.wait_for(process.stdout.readline(), START_S)
@@ -158,7 +178,13 @@ class Crew:
 
 @asynccontextmanager
 async def manned(
-    gateway: Gateway, server: LedgerServer, listening: socket.socket, metrics: Path, count: int
+    gateway: Gateway,
+    server: LedgerServer,
+    listening: socket.socket,
+    *,
+    tls: Tls | None,
+    metrics: Path,
+    count: int,
 ) -> AsyncIterator[Crew]:
     """Have so many workers answer until the block ends.
 
@@ -166,12 +192,18 @@ async def manned(
         HomeInvalid: One of them did not start.
 
     """
-    orders = Orders(
-        settings=_share(gateway.settings, count),
-        log_vkeys=gateway.keyring.log_keys.vkeys,
-        nonce_secret=gateway.nonce_secret,
-    )
+
+    def orders() -> Orders:
+        return Orders(
+            settings=_share(gateway.settings, count),
+            log_vkeys=gateway.keyring.log_keys.vkeys,
+            nonce_secret=gateway.nonce_secret,
+            pseudonyms=gateway.keyring.pseudonym_keys.handed_over(),
+        )
+
     crew = Crew(home=gateway.home, orders=orders, server=server, listening=listening, metrics=metrics)
+    if tls is not None:
+        tls.followers.append(crew.tell_of_tls)
     loop = asyncio.get_running_loop()
     first = [loop.create_future() for _ in range(count)]
     keepers = [loop.create_task(crew.keep(place, manning)) for place, manning in enumerate(first)]

@@ -12,7 +12,6 @@ from gateway.engines.port import Engine
 from gateway.errors import RulesInvalid
 from gateway.policy.load import load_rules
 from gateway.policy.rules import Rules
-from gateway.registry.registry import Registry
 from gateway.services.current import Current
 from gateway.services.stewardship import RULES
 from gateway.terms.entry import Change
@@ -22,7 +21,7 @@ class Following:
     """Owner of ``current`` in a worker. ``known`` is what the ledger's registry held when it was read."""
 
     def __init__(self, known: tuple[Change, ...], engine: Engine) -> None:
-        self.current = Current(Registry.of(change for change in known if change.kind != RULES), {})
+        self.current = Current.of(known, {})
         self._documents = {change.id: change.document for change in known if change.kind == RULES}
         self._engine = engine
         self._waiting: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()

@@ -17,3 +17,5 @@ class Orders:
     """The installation's, with this worker's share of places, threads and memory."""
     log_vkeys: str
     nonce_secret: bytes = field(repr=False)
+    pseudonyms: tuple[bytes, ...] = field(repr=False)
+    """The epochs' keys, which may lie nowhere but in memory."""

@@ -13,9 +13,11 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gateway import telemetry
+from gateway.keyring.custody import Share
 from gateway.ledger.server import LedgerServer
 from gateway.policy.rules import Rules
 from gateway.serving.admin import administered
@@ -24,6 +26,7 @@ from gateway.serving.crew import manned
 from gateway.serving.key_ages import key_ages_told
 from gateway.serving.renew import renewing
 from gateway.serving.stop import told_to_stop
+from gateway.serving.tls import Tls, renew, tls_kept, tls_rows
 from gateway.settings import Settings
 from gateway.terms.identifiers import DatasetId
 from gateway.web.transport import raise_file_limit
@@ -44,15 +47,28 @@ class Serving:
     """Datasets whose source is not as declared; they are taken out of service."""
 
 
-async def serve(home: Path, *, on_ready: Callable[[Serving], None], workers: int | None = None) -> None:
+async def serve(
+    home: Path,
+    *,
+    on_ready: Callable[[Serving], None],
+    settings: Settings | None = None,
+    workers: int | None = None,
+    shares: tuple[Share, ...] = (),
+) -> None:
     """Serve an installation until the task is cancelled or the process is told to stop.
 
-    ``workers`` counts in place of the setting of that name.
+    ``settings`` count in place of the home's, ``workers`` in place of the setting of that name; ``shares``
+    are the custodians' of the pseudonyms' key, where it is divided.
     """
     telemetry.configure_log()
     raise_file_limit()
-    async with opened(home) as gateway, contextlib.AsyncExitStack() as stack:
+    async with (
+        opened(home, settings=settings, shares=shares) as gateway,
+        contextlib.AsyncExitStack() as stack,
+    ):
         settings = gateway.settings
+        kept_rows = partial(tls_rows, home, settings, gateway.clock)
+        tls = stack.enter_context(tls_kept(home, settings, gateway.clock))
         problems = await _sources_checked(gateway)
         await gateway.mark("start")
         await stack.enter_async_context(gateway.witnesses.asked(on_fork=end_process))
@@ -60,12 +76,18 @@ async def serve(home: Path, *, on_ready: Callable[[Serving], None], workers: int
         listening = stack.enter_context(_listening(settings))
         count = settings.workers if workers is None else workers
         counted = None if count == 1 else home / METRICS
-        await stack.enter_async_context(renewing(gateway))
         await stack.enter_async_context(
-            answering(gateway, listening) if counted is None else _led(gateway, listening, counted, count)
+            renewing(gateway, also=partial(renew, home, settings, tls, gateway.clock))
+        )
+        await stack.enter_async_context(
+            answering(gateway, listening, tls)
+            if counted is None
+            else _led(gateway, listening, tls, counted, count)
         )
         await stack.enter_async_context(administered(gateway))
-        await stack.enter_async_context(key_ages_told(home / "keys", log_name=settings.log_origin))
+        await stack.enter_async_context(
+            key_ages_told(home / "keys", log_name=settings.log_origin, more=kept_rows)
+        )
         metrics = telemetry.serve_metrics(settings.metrics_host, settings.metrics_port, workers=counted)
         stack.callback(metrics.close)
         on_ready(
@@ -81,7 +103,9 @@ async def serve(home: Path, *, on_ready: Callable[[Serving], None], workers: int
 
 
 @asynccontextmanager
-async def _led(gateway: Gateway, listening: socket.socket, metrics: Path, count: int) -> AsyncIterator[None]:
+async def _led(
+    gateway: Gateway, listening: socket.socket, tls: Tls | None, metrics: Path, count: int
+) -> AsyncIterator[None]:
     """Have workers answer until the block ends, over this process's ledger."""
     server = LedgerServer(
         gateway.ledger,
@@ -91,7 +115,7 @@ async def _led(gateway: Gateway, listening: socket.socket, metrics: Path, count:
     )
     gateway.current.followers.append(server.tell)
     gateway.current.rules_followers.append(server.tell_in_force)
-    async with manned(gateway, server, listening, metrics, count):
+    async with manned(gateway, server, listening, tls=tls, metrics=metrics, count=count):
         yield
     await server.close()
 

@@ -28,6 +28,7 @@ from gateway.serving.answer import answering
 from gateway.serving.follow import Following
 from gateway.serving.orders import SERVES, Orders
 from gateway.serving.stop import told_to_stop
+from gateway.serving.tls import FOLDER, Tls
 from gateway.terms.entry import Change
 from gateway.web.transport import raise_file_limit
 from gateway.wiring import EXIT_FATAL, STORE, VOLATILE, Parts, engine_of, run
@@ -49,7 +50,12 @@ async def work(home: Path, orders: Orders, listening: socket.socket, connection:
     raise_file_limit()
     settings = orders.settings
     async with contextlib.AsyncExitStack() as stack:
-        keyring = Keyring.open(home / "keys", log_name=settings.log_origin, log_vkeys=orders.log_vkeys)
+        keyring = Keyring.open(
+            home / "keys",
+            log_name=settings.log_origin,
+            log_vkeys=orders.log_vkeys,
+            pseudonyms=orders.pseudonyms,
+        )
         ledger = await RemoteLedger.join(
             connection,
             seal=partial(keyring.sealer.seal, "ledger"),
@@ -81,11 +87,20 @@ async def work(home: Path, orders: Orders, listening: socket.socket, connection:
             nonce_secret=orders.nonce_secret,
             on_changes=_told_by_the_ledger,
         )
-        await stack.enter_async_context(answering(parts, listening))
+        tls = _tls_of(home) if settings.tls_ends_here else None
+        await stack.enter_async_context(answering(parts, listening, tls))
         os.write(sys.stdout.fileno(), SERVES)
         renewing = asyncio.create_task(keep_renewing(following, on_broken=_end_without_rules))
         stack.callback(renewing.cancel)
         await told_to_stop(signal.SIGTERM)
+
+
+def _tls_of(home: Path) -> Tls:
+    """Return what handshakes are made with, taken over anew at each SIGHUP: the main process sends one."""
+    tls = Tls(folder=home / FOLDER)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, tls.take_over)
+    tls.take_over()  # what came before the signal was heard
+    return tls
 
 
 async def keep_renewing(following: Following, *, on_broken: Callable[[str], None]) -> None:

@@ -7,19 +7,23 @@ store, and before anything is decided, so that replays of refused requests are r
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
 
 from gateway.clock import Clock, unix_ms
 from gateway.errors import NotAuthenticated, ProofRefused
 from gateway.identity.caller import caller_of
 from gateway.identity.request import verify_request
-from gateway.identity.token import SeenTokens
+from gateway.identity.token import AccessClaims, SeenTokens
 from gateway.identity.trusted import TrustedIssuer
 from gateway.jose import PublicKey
 from gateway.ledger.volatile import Volatile
 from gateway.registry.records import Freezable
 from gateway.registry.registry import Registry, standing
-from gateway.terms.caller import Caller
+from gateway.terms.caller import Caller, SavedRun
 from gateway.terms.query import Query
+
+DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +75,31 @@ class Authenticate:
             operator=claims.operator if ours else None,
             vouched=None if ours else claims.operator,
             token_id=claims.token_id,
+            saved=None if claims.saved is None else claims.saved.activation,
         )
         if place.organisation.id != claims.org:
             raise NotAuthenticated(cause="the client is another organisation's now")
         organisation = place.organisation
-        return caller_of(claims, org_class=organisation.org_class, country=organisation.country, ours=ours)
+        return caller_of(
+            claims,
+            org_class=organisation.org_class,
+            country=organisation.country,
+            ours=ours,
+            saved=_run_of(claims, registry, now),
+        )
+
+
+def _run_of(claims: AccessClaims, registry: Registry, now: datetime) -> SavedRun | None:
+    """Return which run of a saved request this is; None where a person is there."""
+    if claims.saved is None:
+        return None
+    activation = registry.activations[claims.saved.activation]  # it stands: ``standing`` saw to it
+    if activation.saved is None or activation.saved.digest != claims.saved.request:
+        raise NotAuthenticated(cause="saved-request-not-active")
+    number = (now - activation.authenticated_at) // DAY
+    return SavedRun(
+        activation=activation.id,
+        number=number,
+        over_at_ms=unix_ms(activation.authenticated_at + (number + 1) * DAY),
+        pico_rho_max=activation.saved.pico_rho_max,
+    )

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from gateway.errors import ChargedFailure, Frozen, GatewayError, NotAuthenticated, NotPermitted
 from gateway.problems import kind_of
 from gateway.terms.entry import Fact
-from gateway.terms.plan import ProxyPlan, RowsPlan, StatisticPlan
-from gateway.terms.query import Query
+from gateway.terms.plan import LookupPlan, ProxyPlan, RowsPlan, StatisticPlan
+from gateway.terms.query import Action, Query
 from gateway.terms.seen import Seen
 from gateway.terms.treatment import name_of
 
@@ -23,12 +23,18 @@ def facts_of(query: Query, seen: Seen) -> Mapping[str, Fact]:
     if caller := seen.caller:
         facts |= {"org": caller.org, "client": caller.client, "agreement": caller.agreement}
         facts |= {"purpose": caller.purpose, "acr": caller.assurance.acr, "key": caller.key}
+        if caller.saved is not None:
+            facts |= {"activation": caller.saved.activation, "run": caller.saved.number}
     if permit := seen.permit:
         facts |= {"dataset": permit.dataset.id, "revision": permit.dataset.revision}
         facts |= {"rules_sha256": permit.dataset.digest}
         facts |= {"action": permit.action, "dry_run": query.dry_run}
+        if permit.inspection_ppm:
+            facts |= {"inspection_ppm": permit.inspection_ppm}
+    if isinstance(seen.plan, LookupPlan):
+        facts |= {"keys": seen.plan.loss.keys}
     match seen.plan:
-        case RowsPlan(columns=columns) | ProxyPlan(columns=columns):
+        case RowsPlan(columns=columns) | LookupPlan(columns=columns) | ProxyPlan(columns=columns):
             facts |= {"treatments": _counted([name_of(treatment) for _, treatment in columns])}
         case StatisticPlan() as plan:
             facts |= {"price_pico_rho": str(plan.loss.rho), "groups": plan.groups}
@@ -45,7 +51,7 @@ def private_of(query: Query, seen: Seen) -> Mapping[str, bytes]:
         private["token"] = caller.token_id.encode()
         if caller.operator is not None:
             private["operator"] = caller.operator.encode()
-    if isinstance(seen.plan, StatisticPlan):
+    if isinstance(seen.plan, StatisticPlan | LookupPlan):
         # SECURITY: a bare digest of a question can be guessed; the commitment is salted.
         private["plan"] = seen.plan.digest.encode()
     if rules := _deciding(seen):
@@ -71,7 +77,12 @@ def _deciding(seen: Seen) -> frozenset[str]:
 
 
 def _question(query: Query) -> bytes:
-    """Return what was asked. SECURITY: a body that is no question may hold a password, so it stays out."""
+    """Return what was asked. SECURITY: a body that is no question may hold a password, so it stays out.
+
+    A firm's keys are personal data of others: which lookup it was says the plan's digest, which is keyed.
+    """
+    if query.action is Action.LOOKUP:
+        return f"{query.method} {query.path}\n".encode(errors="replace")
     line = f"{query.method} {query.path}?{query.query_string}\n"
     return line.encode(errors="replace") + (query.body if query.action is not None else b"")
 

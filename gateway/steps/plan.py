@@ -11,13 +11,16 @@ from dataclasses import dataclass
 import orjson
 
 from gateway.delivery.formats import negotiate
-from gateway.errors import UnsupportedContent
+from gateway.errors import NotAcceptable, UnsupportedContent
 from gateway.keyring.keyring import Keyring
+from gateway.planning.controlled import require_uncontrolled
 from gateway.planning.describe import describe
+from gateway.planning.lookup import plan_lookup
 from gateway.planning.proxy import plan_proxy
 from gateway.planning.rows import plan_rows
 from gateway.planning.statistic import plan_statistic
 from gateway.terms.caller import Caller
+from gateway.terms.format import Format
 from gateway.terms.permit import Permit
 from gateway.terms.plan import Plan
 from gateway.terms.query import Action, Query
@@ -35,12 +38,16 @@ class MakePlan:
 
     async def __call__(self, query: Query, caller: Caller, permit: Permit) -> Plan:
         """Plan SQL in the pool: it takes milliseconds to read, which other callers must not wait for."""
+        _check_format(query, permit)
         if permit.action is not Action.AGGREGATE:
-            return self._plan(query, caller, permit)
-        return await asyncio.get_running_loop().run_in_executor(self.pool, self._plan, query, caller, permit)
+            plan = self._plan(query, caller, permit)
+        else:
+            loop = asyncio.get_running_loop()
+            plan = await loop.run_in_executor(self.pool, self._plan, query, caller, permit)
+        require_uncontrolled(plan, permit)
+        return plan
 
     def _plan(self, query: Query, caller: Caller, permit: Permit) -> Plan:
-        negotiate(query.accept)
         order_key = self.keyring.pseudonyms.order_key(caller.org, permit.dataset.id)
 
         def unseal(sealed: bytes) -> bytes:
@@ -51,9 +58,19 @@ class MakePlan:
                 return plan_statistic(_json(query), permit)
             case Action.EXTRACT:
                 return plan_rows(_json(query), permit, order_key=order_key, unseal=unseal)
+            case Action.LOOKUP:
+                return plan_lookup(_json(query), permit, order_key=order_key)
             case Action.PROXY:
                 path = query.upstream_path or "/"
                 return plan_proxy(path, query.query_string, permit, order_key=order_key, unseal=unseal)
+
+
+def _check_format(query: Query, permit: Permit) -> None:
+    """Refuse what would be written in a format that the permit does not deliver in; a plan is always JSON."""
+    form = negotiate(query.accept)
+    if form not in permit.formats and not query.dry_run:
+        offered = ", ".join(f"`{each.media_type}`" for each in Format if each in permit.formats)
+        raise NotAcceptable(f"of this dataset accept {offered}, before other formats")
 
 
 def _json(query: Query) -> bytes:
@@ -63,6 +80,6 @@ def _json(query: Query) -> bytes:
     return query.body
 
 
-def described(plan: Plan) -> Reply:
+def described(plan: Plan, permit: Permit) -> Reply:
     """Return the answer to a dry run: price, precision and treatments, from public facts only."""
-    return Reply(status=200, content_type="application/json", body=orjson.dumps(describe(plan)))
+    return Reply(status=200, content_type="application/json", body=orjson.dumps(describe(plan, permit.price)))

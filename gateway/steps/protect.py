@@ -11,22 +11,27 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway import budget
-from gateway.delivery.formats import Format, negotiate, write_document, write_rows
+from gateway.delivery.formats import negotiate, write_document, write_rows
 from gateway.keyring.keyring import Keyring
 from gateway.masking.mask import protect_rows
 from gateway.planning.proxy import proxy_cursor
 from gateway.planning.rows import next_cursor
 from gateway.privacy.release import document, protect_integers
+from gateway.steps.kept import Kept
 from gateway.steps.plan import CURSOR
 from gateway.terms.caller import Caller
 from gateway.terms.charge import Charge, StoredAnswer
 from gateway.terms.entry import EntryKind
+from gateway.terms.format import Format
 from gateway.terms.frame import UnprotectedFrame, UnprotectedIntegers, UnprotectedRows
-from gateway.terms.plan import Plan, ProxyPlan, RowsPlan, StatisticPlan
+from gateway.terms.identifiers import ColumnName
+from gateway.terms.plan import LookupPlan, Plan, ProxyPlan, RowsPlan, StatisticPlan
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
 from gateway.terms.treatment import name_of
 
+FOUND_BY: Final = ColumnName("_key")
+"""The column of a lookup's rows that says which key of the request found them, counted from 1."""
 INLINE_CELLS_MAX: Final = 2048
 """Of a frame that is treated at once: less than half a millisecond, as going to a thread and back costs."""
 INLINE_CHARACTERS_MAX: Final = 32 << 10
@@ -40,6 +45,7 @@ class Protect:
     """Unprotected frame in, complete reply out."""
 
     keyring: Keyring
+    kept: Kept
 
     async def __call__(
         self, query: Query, caller: Caller, plan: Plan, charge: Charge | None, frame: UnprotectedFrame
@@ -50,6 +56,12 @@ class Protect:
                 if _is_small(frame):
                     return self._masked(caller, plan, frame, form)
                 return await asyncio.to_thread(self._masked, caller, plan, frame, form)
+            case LookupPlan(), UnprotectedRows():
+                assert charge is not None, "a lookup is charged before it is executed"  # noqa: S101
+                reply = await asyncio.to_thread(self._found, caller, plan, charge, frame, form)
+                if charge.claim is not None:
+                    self.kept.put(charge.index, reply.content_type.encode() + b"\n" + reply.body)
+                return reply
             case StatisticPlan(), UnprotectedIntegers():
                 assert charge is not None, "a statistic is charged before it is executed"  # noqa: S101
                 return await asyncio.to_thread(_noised, plan, charge, frame, form)
@@ -78,6 +90,35 @@ class Protect:
             facts={"rows": frame.count},
         )
 
+    def _found(
+        self, caller: Caller, plan: LookupPlan, charge: Charge, frame: UnprotectedRows, form: Format
+    ) -> Reply:
+        assert frame.found_by is not None, "a lookup's rows say which key found them"  # noqa: S101
+        masked = protect_rows(frame, plan.columns, pseudonyms=self.keyring.pseudonyms, recipient=caller.org)
+        shown = [(str(name), name_of(how)) for name, how in plan.columns]
+        envelope = {
+            "dataset": plan.dataset.id,
+            "revision": plan.dataset.revision,
+            "columns": [{"name": n, "treatment": how} for n, how in [(FOUND_BY, "position"), *shown]],
+            "charge": {
+                "keys": plan.loss.keys,
+                "left": {
+                    "client" if node.client else "organisation": {"keys": left.keys}
+                    for node, left in charge.left
+                    if node.org is not None  # SECURITY: never the lineage's, which tells of others
+                },
+            },
+        }
+        content_type, body = write_rows({FOUND_BY: frame.found_by, **masked.columns}, form, envelope)
+        return Reply(
+            status=200,
+            content_type=content_type,
+            body=body,
+            kind=EntryKind.RELEASE,
+            facts={"rows": len(frame.found_by)},
+            answer=None if charge.claim is None else b"",
+        )
+
     def _cursor(self, plan: RowsPlan | ProxyPlan, frame: UnprotectedRows) -> str | None:
         """Return where the next page starts, sealed; None after the last one."""
 
@@ -95,8 +136,8 @@ class Protect:
 def _is_small(frame: UnprotectedRows) -> bool:
     if frame.count * len(frame.columns) > INLINE_CELLS_MAX:
         return False
-    lengths = [len(value) for values in frame.columns.values() for value in values if type(value) is str]
-    return sum(lengths) <= INLINE_CHARACTERS_MAX and max(lengths, default=0) <= INLINE_TEXT_MAX
+    texts = [value for values in frame.columns.values() for value in values if type(value) is str]
+    return len("".join(texts)) <= INLINE_CHARACTERS_MAX and max(map(len, texts), default=0) <= INLINE_TEXT_MAX
 
 
 def _noised(plan: StatisticPlan, charge: Charge, frame: UnprotectedIntegers, form: Format) -> Reply:
@@ -138,13 +179,21 @@ def _charge_document(plan: StatisticPlan, charge: Charge) -> dict[str, object]:
     }
 
 
-def repeated(_query: Query, _plan: Plan, stored: StoredAnswer) -> Reply:
-    """Return the bytes that were answered under the same idempotency key; nothing is drawn anew."""
-    content_type, _, body = stored.answer.partition(b"\n")
-    return Reply(
-        status=200,
-        content_type=content_type.decode(),
-        body=body,
-        headers=(("Idempotency-Replayed", "true"),),
-        facts={"repeats": stored.release_index},
-    )
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """The bytes that were answered under the same idempotency key; nothing is drawn or looked up anew."""
+
+    kept: Kept
+
+    def __call__(self, _query: Query, plan: Plan, stored: StoredAnswer) -> Reply:
+        """Return them; raises AnswerGone."""
+        rows = isinstance(plan, LookupPlan)
+        answer = self.kept.get(stored.charge_index) if rows else stored.answer
+        content_type, _, body = answer.partition(b"\n")
+        return Reply(
+            status=200,
+            content_type=content_type.decode(),
+            body=body,
+            headers=(("Idempotency-Replayed", "true"),),
+            facts={"repeats": stored.release_index},
+        )

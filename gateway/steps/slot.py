@@ -1,8 +1,9 @@
-"""Between steps 4 and 7: statistics leave on a clock that depends on public facts only (P5).
+"""Between steps 4 and 7: what was charged leaves on a clock that depends on public facts only (P5).
 
 The slot is the charge's time plus a delay the plan fixed from public sizes. Work that is not done
 at the slot is a charged failure; work that is done, and work that failed, waits for it. So neither
-the size of a person's record nor that of the noise, nor whether anything went wrong, shows in time.
+the size of a person's record nor that of the noise, nor whether anything went wrong or was found, shows in
+time.
 """
 
 import asyncio
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 
 from gateway.clock import Clock, unix_ms
 from gateway.terms.charge import Charge, StoredAnswer
-from gateway.terms.plan import Plan, StatisticPlan
+from gateway.terms.plan import LookupPlan, Plan, StatisticPlan
 
 
 def slot_of(plan: Plan | None, charge: Charge | StoredAnswer | None) -> int | None:
-    """Return the Unix time in ms at which a charged statistic leaves; None where no clock rules."""
-    if isinstance(plan, StatisticPlan) and isinstance(charge, Charge):
+    """Return the Unix time in ms at which a charged answer leaves; None where no clock rules."""
+    if isinstance(plan, StatisticPlan | LookupPlan) and isinstance(charge, Charge):
         return charge.charged_at_ms + int(plan.release_after_s * 1000)
     return None
 
@@ -30,7 +31,7 @@ class Slot:
 
     @asynccontextmanager
     async def __call__(self, plan: Plan, charge: Charge | StoredAnswer | None) -> AsyncIterator[None]:
-        if not isinstance(plan, StatisticPlan):
+        if not isinstance(plan, StatisticPlan | LookupPlan):
             yield
             return
         now_ms = unix_ms(self.clock.now())

@@ -35,6 +35,7 @@ class Stand:
             operator=caller.activated_by,
             vouched=caller.vouched_for,
             token_id=caller.token_id,
+            saved=None if caller.saved is None else caller.saved.activation,
         )
         if registry.is_frozen(Freezable.KEY, caller.key):
             raise NotAuthenticated(cause="key-frozen")

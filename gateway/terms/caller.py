@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 
 from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId, Thumbprint
+from gateway.terms.loss import PicoRho
 
 
 class Assurance(IntEnum):
@@ -28,6 +29,20 @@ class Factor(StrEnum):
     KNOWLEDGE = "knowledge"
     POSSESSION = "possession"
     INHERENCE = "inherence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedRun:
+    """A run of a saved request: a person approved exactly this request, and nobody is there now."""
+
+    activation: str
+    """The record of that approval."""
+    number: int
+    """Which day of the activation it is, from 0; days are counted from the sign-in."""
+    over_at_ms: int
+    """When that day ends, in Unix time."""
+    pico_rho_max: PicoRho
+    """The most that a run may cost, as the person was shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,3 +70,10 @@ class Caller:
     """Whose activation the token hangs on, at any level."""
     vouched_for: OperatorId | None
     """Of whose sign-in another issuer tells; at any level."""
+    saved: SavedRun | None = None
+    """Set where nobody is there: ``assurance`` and ``authenticated_at`` are then of the approval."""
+
+    @property
+    def unattended(self) -> bool:
+        """Whether nobody is there: a saved request runs."""
+        return self.saved is not None

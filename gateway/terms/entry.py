@@ -17,6 +17,10 @@ Fact = str | int | bool | tuple[str, ...] | Mapping[str, int]
 LOG_CLOSED = "log_closed"
 LOG_OPENED = "log_opened"
 """Events of the marks with which a log ends and the next begins."""
+FORGOTTEN = "forgotten"
+LOG_KEYS = "logkeys"
+"""Kinds of changes that are told to every process and stored by none: a person was erased, whose id it is;
+the log is signed by other keys, whose names are the document."""
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 

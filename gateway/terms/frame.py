@@ -21,6 +21,8 @@ class UnprotectedRows:
     """Where this page ended (lower-case hex, always as long) if more rows follow, else None."""
     upstream_cursor: str | None = field(default=None, repr=False)
     """Where an upstream says its next page starts; it may be made of raw values."""
+    found_by: tuple[int, ...] | None = None
+    """For each row of a lookup, which key of the request found it, counted from 1; else None."""
 
     @property
     def count(self) -> int:

@@ -1,4 +1,4 @@
-"""Privacy loss in approximate zCDP, as integers (Bun and Steinke 2016; never a float)."""
+"""What answers cost: privacy loss in approximate zCDP (Bun and Steinke 2016), and keys tried; integers."""
 
 from dataclasses import dataclass
 from typing import NewType
@@ -17,13 +17,15 @@ class Loss:
 
     rho: PicoRho
     delta: PicoDelta
+    keys: int = 0
+    """Keys tried by lookups, hit or miss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
     """The most that may ever be spent on a lineage: in all, by one organisation, by one client.
 
-    There is no period: what is spent on a person's data stays spent.
+    There is no period: what is spent on a person's data stays spent, and a key that was tried stays tried.
     """
 
     lineage: Loss
@@ -47,7 +49,7 @@ class BudgetNode:
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """One node's part of a charge: refused if ``spent + loss`` would pass ``cap`` in rho or delta."""
+    """One node's part of a charge: refused if ``spent + loss`` would pass ``cap`` in what it takes."""
 
     node: BudgetNode
     loss: Loss

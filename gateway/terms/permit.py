@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.terms.caller import Assurance
+from gateway.terms.controlled import FREE, Price, Trigger
 from gateway.terms.dataset import Dataset
+from gateway.terms.format import EVERY_FORMAT, Format
 from gateway.terms.identifiers import ColumnName, RuleId
 from gateway.terms.loss import Caps, Loss
 from gateway.terms.predicate import Predicate
@@ -22,6 +24,24 @@ class Function(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """By what a firm may find rows, and how many."""
+
+    key: ColumnName
+    matching: tuple[ColumnName, ...]
+    """What it must know besides the key, sorted; empty where no key can be guessed."""
+    keys_max: int
+    """Keys of one request."""
+    rows_max: int
+    """Rows of one key."""
+
+    @property
+    def columns(self) -> frozenset[ColumnName]:
+        """The columns whose raw values the firm's own are compared with."""
+        return frozenset({self.key, *self.matching})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
     """Leave to do one action with one dataset, at most so far."""
 
@@ -36,15 +56,24 @@ class Permit:
     functions: frozenset[Function]
     """Empty unless the action is aggregate."""
     rows_max: int
-    """Rows of one reply; 0 if the action is aggregate."""
+    """Rows of one reply; 0 if the action is aggregate or lookup."""
     groups_max: int
     """Groups of one statistic; 0 unless the action is aggregate."""
     loss_max: Loss
     """The most one question may cost; zero unless the action is aggregate."""
     caps: Caps | None
-    """None unless the action is aggregate."""
+    """None unless the action is aggregate or lookup."""
     paths: tuple[UpstreamPath, ...] = ()
     """Empty unless the action is proxy."""
+    formats: frozenset[Format] = EVERY_FORMAT
+    """What a reply may be written in."""
+    price: Price = FREE
+    triggers: tuple[Trigger, ...] = ()
+    """The document's; a plan that hits one needs approval."""
+    inspection_ppm: int = 0
+    """How many of a million replies are to be inspected afterwards."""
+    lookup: Lookup | None = None
+    """None unless the action is lookup."""
 
 
 class Reason(StrEnum):
@@ -54,7 +83,11 @@ class Reason(StrEnum):
     RULE_FORBIDS = "rule-forbids"
     ASSURANCE_TOO_LOW = "assurance-too-low"
     ACTIVATION_TOO_OLD = "activation-too-old"
+    UNATTENDED_NOT_PERMITTED = "unattended-not-permitted"
+    COSTS_MORE_THAN_APPROVED = "costs-more-than-approved"
+    RUNS_USED_UP = "runs-used-up"
     DOCUMENT_NOT_VALID_NOW = "document-not-valid-now"
+    APPROVAL_NEEDED = "approval-needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

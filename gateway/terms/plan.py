@@ -55,6 +55,30 @@ class ProxyPlan:
     """SHA-256 (hex) of everything above but cursor and order key: what a cursor belongs to."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupPlan:
+    """Rows found by keys that the firm holds; every key tried is charged, hit or miss."""
+
+    dataset: Dataset
+    columns: tuple[tuple[ColumnName, Treatment], ...]
+    """The columns that leave, in the asked order; none of them is ``Drop``."""
+    predicate: Predicate
+    """The owner's filter; it sees raw values."""
+    by: tuple[ColumnName, ...]
+    """The key's column, then those that must match too."""
+    keys: tuple[tuple[Literal, ...], ...] = field(repr=False)
+    """What was tried, in the request's order: for each a value of every column of ``by``. Personal data."""
+    rows_max: int
+    """Rows of one key; of more the same ones are shown each time."""
+    order_key: bytes = field(repr=False)
+    """32 bytes, this recipient's and this dataset's; ``gateway/order.py`` makes the order of rows of it."""
+    loss: Loss
+    release_after_s: float
+    """The reply leaves this long after its charge, never earlier: a function of public sizes only."""
+    digest: str
+    """HMAC-SHA256 (hex) of what was asked, under the order key: nobody else can guess keys from it."""
+
+
 class MeasureKind(StrEnum):
     """An exact integer that an engine computes for every group."""
 
@@ -141,4 +165,4 @@ class StatisticPlan:
         return count
 
 
-Plan = RowsPlan | ProxyPlan | StatisticPlan
+Plan = RowsPlan | ProxyPlan | LookupPlan | StatisticPlan

@@ -13,6 +13,8 @@ class Action(StrEnum):
     """Rows with personal data treated: ``POST .../records``."""
     AGGREGATE = "aggregate"
     """Statistics with noise: ``POST .../query``."""
+    LOOKUP = "lookup"
+    """Few rows, found by keys that the firm holds already: ``POST .../lookup``."""
     PROXY = "proxy"
     """Rows of an upstream's own path with personal data treated: ``GET .../proxy/{path}``."""
 
@@ -36,6 +38,9 @@ class Query:
     """Every ``Authorization`` header line."""
     proofs: tuple[str, ...] = field(default=(), repr=False)
     """Every ``DPoP`` header line."""
+    certificate: bytes = field(default=b"", repr=False)
+    """The certificate (DER) that the client proved in the connection's handshake; empty: none. Where TLS
+    ends in front of the gateway there is never one: no header is believed."""
     idempotency_keys: tuple[str, ...] = field(default=(), repr=False)
     accept: str = "*/*"
     content_type: str = ""

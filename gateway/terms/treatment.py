@@ -3,8 +3,13 @@
 Strictness, for the meet of two permits: drop > redact > tokenise > partial > generalise > keep.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+SPELLED_MAX: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,24 @@ class Prefix:
 Treatment = Keep | Drop | Redact | Partial | Tokenise | Band | Precision | Prefix
 
 
+@lru_cache(maxsize=SPELLED_MAX)
+def spelled(treatment: Treatment) -> str:
+    """Return a treatment with its settings, as digests of questions know it."""
+    return repr(treatment)
+
+
 def name_of(treatment: Treatment) -> str:
     """Return the word that names a treatment in rules, replies and entries."""
-    match treatment:
-        case Band() | Precision() | Prefix():
-            return "generalise"
-        case _:
-            return type(treatment).__name__.lower()
+    return _WORDS[type(treatment)]
+
+
+_WORDS: Final[Mapping[type[Treatment], str]] = {
+    Keep: "keep",
+    Drop: "drop",
+    Redact: "redact",
+    Partial: "partial",
+    Tokenise: "tokenise",
+    Band: "generalise",
+    Precision: "generalise",
+    Prefix: "generalise",
+}

@@ -19,12 +19,12 @@ from gateway.identity.nonce import nonce_at
 from gateway.jose import base64url
 from gateway.ledger.volatile import Volatile
 from gateway.terms.identifiers import RequestId
-from gateway.terms.query import Action, Query
+from gateway.terms.query import Query
 from gateway.terms.reply import Released, Reply, Unrecorded
 from gateway.terms.seen import Seen
 from gateway.web.open import Open
-from gateway.web.routes import PLAN_OF_RECORDS, Match, Service, match
-from gateway.web.transport import Refused, body_of
+from gateway.web.routes import PLAN_OF, Match, Service, match
+from gateway.web.transport import Refused, body_of, certificate_of
 
 ServiceCall = Callable[[Query, Seen], Awaitable[Reply]]
 
@@ -37,6 +37,8 @@ ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+OVER_TLS = {"Strict-Transport-Security": "max-age=31536000"}
+"""For a year, browsers come by TLS only (RFC 6797)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class Api:
     refusals_max: int
     """Requests of one address in ten seconds that proved no caller, before it is closed unanswered."""
     trusted_fronts: int
+    headers: Mapping[str, str]
+    """What every reply has."""
     closed: dict[str, float] = field(default_factory=dict, repr=False)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -61,7 +65,7 @@ class Api:
         open_endpoint = self.open_endpoints.at(path)
         if open_endpoint is not None and request.method in {"GET", "HEAD"}:
             answer = await open_endpoint()
-            headers = {**ALWAYS, "Content-Type": answer.content_type, "Cache-Control": answer.caching}
+            headers = {**self.headers, "Content-Type": answer.content_type, "Cache-Control": answer.caching}
             return web.Response(status=answer.status, body=answer.body, headers=headers)
 
         peer = peer_of(request, self.trusted_fronts)
@@ -103,7 +107,7 @@ class Api:
     def _response(self, outcome: Released | Unrecorded, request: web.BaseRequest) -> web.Response:
         """Return the bytes to send; (8) of the flow."""
         reply = outcome.reply
-        headers = {**ALWAYS, "Content-Type": reply.content_type, **dict(reply.headers)}
+        headers = {**self.headers, "Content-Type": reply.content_type, **dict(reply.headers)}
         headers["DPoP-Nonce"] = nonce_at(self.nonce_secret, self.clock.now())
         if isinstance(outcome, Released):
             headers["Gateway-Receipt"] = base64url(outcome.receipt.proof)
@@ -150,8 +154,8 @@ def _query(
     """Translate; nothing is checked here."""
     route, headers = found.route, request.headers
     action = None if route is None else route.action
-    if route is not None and route.dry_run and query_string == PLAN_OF_RECORDS:
-        action = Action.EXTRACT
+    if route is not None and route.dry_run:
+        action = PLAN_OF.get(query_string, action)
     return Query(
         request_id=RequestId(str(uuid.uuid4())),
         method=request.method,
@@ -163,6 +167,7 @@ def _query(
         dry_run=route is not None and route.dry_run,
         authorizations=tuple(headers.getall("Authorization", ())),
         proofs=tuple(headers.getall("DPoP", ())),
+        certificate=certificate_of(request.transport),
         idempotency_keys=tuple(headers.getall("Idempotency-Key", ())),
         accept=", ".join(headers.getall("Accept", ("*/*",))),
         content_type=headers.get("Content-Type", ""),

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from gateway.errors import GatewayError, PathUnknown
 from gateway.problems import CONTENT_TYPE, TYPE_URI, kind_of
+from gateway.services.metadata import authorization_server_metadata, protected_resource_metadata
 from gateway.transparency.tile_path import TilePlace, parse_tile_path
+from gateway.web import openapi
 from gateway.web.routes import OPEN
 
 JSON = "application/json"
@@ -79,7 +81,7 @@ def open_endpoints(
     tile: Callable[[TilePlace], Awaitable[bytes | None]],
     script: bytes,
 ) -> Open:
-    """Return the endpoints; ``documents`` are the ones that never change while the process runs."""
+    """Return the endpoints; of ``documents`` those that can be called are made anew for each request."""
 
     async def livez() -> Answer:
         return Answer(200, TEXT, b"ok\n")
@@ -110,18 +112,32 @@ def open_endpoints(
         "/oauth/jwks": keys,
         "/passkey.js": passkey_script,
     }
-    endpoints |= {path: _fixed(document) for path, document in documents.items()}
+    endpoints |= {path: _document(document) for path, document in documents.items()}
     assert endpoints.keys() == OPEN.keys(), "the open list and the endpoints are the same"  # noqa: S101
     return Open(endpoints, tile)
 
 
-def _fixed(document: object) -> Endpoint:
-    body = _written(document)
+def documents(origin: str, *, certificates: bool, log_vkeys: Callable[[], str]) -> Mapping[str, object]:
+    """Return the open endpoints that say what this gateway is; one says which keys sign the log now."""
+    resource = protected_resource_metadata(
+        origin=origin, issuer=origin, audience=origin, certificates=certificates
+    )
+    return {
+        "/openapi.json": openapi.document(origin),
+        "/.well-known/oauth-authorization-server": authorization_server_metadata(
+            origin=origin, issuer=origin, certificates=certificates
+        ),
+        "/.well-known/oauth-protected-resource": lambda: {**resource, "gateway_log_key": log_vkeys()},
+    }
 
-    async def fixed() -> Answer:
-        return Answer(200, JSON, body)
 
-    return fixed
+def _document(document: object) -> Endpoint:
+    body = b"" if callable(document) else _written(document)
+
+    async def written() -> Answer:
+        return Answer(200, JSON, _written(document()) if callable(document) else body)
+
+    return written
 
 
 def _written(document: object) -> bytes:

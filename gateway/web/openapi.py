@@ -35,17 +35,67 @@ QUERY = {
         "margin": {"type": ["string", "number"]},
     },
 }
+LOOKUP = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["keys"],
+    "properties": {
+        "keys": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["key"],
+                "properties": {
+                    "key": {"type": ["string", "integer"]},
+                    "matching": {
+                        "type": "object",
+                        "additionalProperties": {"type": ["string", "number", "boolean"]},
+                    },
+                },
+            },
+            "examples": [[{"key": "001085012345", "matching": {"birth_date": "1985-03-14"}}]],
+        },
+        "select": {"type": "array", "items": _STRING},
+    },
+}
 _FORM = {"type": "object", "additionalProperties": _STRING}
+DEVICE = {
+    **_FORM,
+    "required": ["purpose"],
+    "properties": {
+        "purpose": _STRING,
+        "hours": {**_STRING, "description": "1 to 8: an activation for whatever is asked."},
+        "saved_method": {**_STRING, "description": "In place of `hours`: one request for unattended runs."},
+        "saved_path": _STRING,
+        "saved_query": _STRING,
+        "saved_body": {**_STRING, "maxLength": 4096},
+        "saved_days": {**_STRING, "description": "1 to 30."},
+    },
+}
+TOKEN = {
+    **_FORM,
+    "required": ["grant_type"],
+    "properties": {
+        "grant_type": _STRING,
+        "purpose": _STRING,
+        "device_code": _STRING,
+        "activation": {**_STRING, "description": "Of a saved request: the token is for that request only."},
+    },
+}
 BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "records": ("application/json", RECORDS),
     "query": ("application/json", QUERY),
-    "plan": ("application/json", {"anyOf": [QUERY, RECORDS]}),
-    "token": ("application/x-www-form-urlencoded", _FORM),
-    "device": ("application/x-www-form-urlencoded", _FORM),
+    "lookup": ("application/json", LOOKUP),
+    "plan": ("application/json", {"anyOf": [QUERY, RECORDS, LOOKUP]}),
+    "token": ("application/x-www-form-urlencoded", TOKEN),
+    "device": ("application/x-www-form-urlencoded", DEVICE),
     "revoke": ("application/x-www-form-urlencoded", _FORM),
     "introspect": ("application/x-www-form-urlencoded", _FORM),
     "activate": ("application/x-www-form-urlencoded", _FORM),
     "account": ("application/x-www-form-urlencoded", _FORM),
+    "enrol": ("application/x-www-form-urlencoded", _FORM),
 }
 SUMMARIES = {
     "datasets": "What there is, and what this client may do with it",
@@ -53,7 +103,8 @@ SUMMARIES = {
     "budgets": "What this client and its organisation have left",
     "records": "Rows with personal data treated",
     "query": "A statistic with differential-privacy noise and error bars",
-    "plan": "What a question would cost; touches no data (`?of=records` for rows)",
+    "lookup": "Rows found by keys that the firm holds; every key tried is charged, hit or miss",
+    "plan": "What a question would cost; touches no data (`?of=records` for rows, `?of=lookup` for keys)",
     "proxy": "An upstream's own path: its rows with personal data treated, parameters as the rules bind them",
     "proxy_head": "The same without a body; recorded like any other reply",
     "token": "RFC 6749 token endpoint: client credentials, device grant",
@@ -62,8 +113,10 @@ SUMMARIES = {
     "introspect": "RFC 7662: whether a token of one's own still counts, and what it says",
     "activate_page": "The page where a person activates a client",
     "activate": "Sign in and decide on that page",
-    "account_page": "The page where a person looks after passkeys and recovery codes",
+    "account_page": "The page where a person looks after passkeys, recovery codes and approvals",
     "account": "Sign in and change them on that page",
+    "enrol_page": "The page where a registered person sets password and authenticator",
+    "enrol": "Show the enrolment code and set them on that page",
 }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from gateway.services.ports import Routed
 from gateway.terms.identifiers import DatasetId
 from gateway.terms.query import Action
 
@@ -30,6 +31,7 @@ class Service(StrEnum):
     INTROSPECT = "introspect"
     ACTIVATE = "activate"
     ACCOUNT = "account"
+    ENROL = "enrol"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         "query", "POST", rf"/v1/datasets/{DATASET}/query", action=Action.AGGREGATE, body_bytes_max=64 * KIB
     ),
     _route(
+        "lookup", "POST", rf"/v1/datasets/{DATASET}/lookup", action=Action.LOOKUP, body_bytes_max=64 * KIB
+    ),
+    _route(
         "plan",
         "POST",
         rf"/v1/datasets/{DATASET}/plan",
@@ -92,10 +97,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     _route("activate", "POST", r"/activate", service=Service.ACTIVATE, body_bytes_max=16 * KIB),
     _route("account_page", "GET", r"/account", service=Service.ACCOUNT),
     _route("account", "POST", r"/account", service=Service.ACCOUNT, body_bytes_max=16 * KIB),
+    _route("enrol_page", "GET", r"/enrol", service=Service.ENROL),
+    _route("enrol", "POST", r"/enrol", service=Service.ENROL, body_bytes_max=16 * KIB),
 )
 
-PLAN_OF_RECORDS: Final = "of=records"
-"""Query string of ``POST .../plan`` that asks for the plan of a pull of rows."""
+PLAN_OF: Final[Mapping[str, Action]] = {"of=records": Action.EXTRACT, "of=lookup": Action.LOOKUP}
+"""Query strings of ``POST .../plan`` that ask for the plan of a pull of rows, or of a lookup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,14 @@ class Match:
     dataset: DatasetId | None = None
     upstream_path: str | None = None
     allowed: tuple[str, ...] = ()
+
+
+def routed(method: str, path: str) -> Routed | None:
+    """Return what a request asks of a dataset's content; None: nothing, or only its price."""
+    found = match(method, path)
+    if found.route is None or found.route.action is None or found.route.dry_run or found.dataset is None:
+        return None
+    return Routed(found.route.action, found.dataset, found.upstream_path)
 
 
 def match(method: str, path: str) -> Match:

@@ -92,6 +92,12 @@ class ClosingServer(web.Server):
         return ClosingHandler(self, loop=asyncio.get_running_loop(), **self._options)  # type: ignore[arg-type]
 
 
+def certificate_of(transport: asyncio.BaseTransport | None) -> bytes:
+    """Return the client's certificate (DER) that the handshake verified; empty where there is none."""
+    tls = None if transport is None else transport.get_extra_info("ssl_object")
+    return b"" if tls is None else tls.getpeercert(binary_form=True) or b""
+
+
 async def body_of(request: web.BaseRequest, bytes_max: int) -> bytes | None:
     """Return the body, or None if it is larger than ``bytes_max``.
 

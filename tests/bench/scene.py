@@ -23,7 +23,7 @@ from gateway.registry.records import Activation, State
 from gateway.services.registration import changes_of
 from gateway.settings import Settings
 from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId
-from tests.support.house import LOG, House, a_firm, free_port
+from tests.support.house import LOG, House, a_firm, free_port, put_rules
 
 SMALL_ROWS = 100
 LARGE_ROWS = 7_700
@@ -193,7 +193,7 @@ def make_scene(
         name: PROXY_RULES.format(name=name, areas=areas, url=url) for name, url in (upstreams or {}).items()
     }
     for name, text in rules.items():
-        (home / "policies" / f"bench.{name}.yaml").write_text(text, encoding="utf-8")
+        put_rules(home, f"bench.{name}", text)
     house, firm, key_file = House(home, port), a_firm(), folder / "firm.pem"
     house.register(firm)
     _sign_in(house, firm)

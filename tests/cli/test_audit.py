@@ -230,7 +230,7 @@ def test_every_command_of_the_page_works_in_its_order(
     monkeypatch.chdir(tmp_path)
     commands = commands_of("audit.md")
 
-    assert len(commands) == 11
+    assert len(commands) == 13
     for program, *arguments in commands:
         if program == "gateway":
             code, said = desk.run(*arguments)

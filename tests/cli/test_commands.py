@@ -1,6 +1,7 @@
 """What a person at a terminal meets: help with examples, exit codes, errors that say what to do."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -136,10 +137,11 @@ def test_the_chain_is_registered_link_by_link(tmp_path: Path) -> None:
     agreement = ("agreement", "add", "AGR-2026-001", "--org", "bank-a", "--purpose", "research", *dates)
     assert invoked(*at_home, *agreement) == (0, "registered agreement AGR-2026-001\n")
     assert invoked(*at_home, *client) == (0, "registered client etl\n")
-    operator = ("operator", "add", "op-1", "--org", "bank-a", "--name", "Minh", "--password", "correct horse")
+    operator = ("operator", "add", "op-1", "--org", "bank-a", "--name", "Minh")
     code, output = invoked(*at_home, *operator)
     assert code == 0
-    assert output.splitlines()[1].startswith("otpauth://totp/data%20sharing%20gateway:op-1?secret=")
+    assert "http://127.0.0.1:8080/enrol" in output.splitlines()[0]
+    assert re.fullmatch(r"([0-9a-z]{4}-){3}[0-9a-z]{4}", output.splitlines()[1])
     with pytest.raises(ActRefused, match="records are never overwritten"):
         invoked(*at_home, "org", "add", "bank-a", "--vi", "B", "--en", "B", "--class", "shop")
     with pytest.raises(GatewayError, match="an organisation's id must match"):
@@ -193,9 +195,12 @@ def test_keys_are_listed_with_days_left_and_a_dry_run_changes_nothing(registered
         ("log", "signs"),
         ("tokens", "active"),
         ("sealing", "active"),
+        ("pseudonyms", "undivided"),
+        ("openings", "active"),
+        ("nonces", "active"),
     ]
-    assert [row["days_left"] for row in before] == [364, 89, 364]
-    for kind in ("tokens", "sealing", "log"):
+    assert [row.get("days_left") for row in before] == [364, 89, 364, None, None, None]
+    for kind in ("tokens", "sealing", "log", "pseudonyms"):
         code, output = invoked(*registered, "keys", "rotate", "--kind", kind, "--dry-run")
         assert (code, output.startswith("would give")) == (0, True)
     assert listed() == before

@@ -13,7 +13,7 @@ from gateway.cli.root import COMMANDS, gateway
 from gateway.client.keys import ClientKey
 from gateway.problems import INTERNAL, PROBLEM_TYPES
 
-FIRM = ("login", "catalog", "records", "query", "plan", "budget", "connect")
+FIRM = ("login", "catalog", "records", "query", "lookup", "plan", "budget", "connect")
 SERVER = [
     *("pyarrow", "duckdb", "opendp", "apsw", "pydantic", "sqlglot", "argon2"),
     *("jinja2", "orjson", "pyotp", "rfc8785", "yaml", "structlog", "prometheus_client", "uvloop"),

@@ -89,11 +89,13 @@ async def test_what_curl_calls_a_form_is_sent_as_json_and_can_be_repeated(
         url = f"{signer.url}/v1/datasets/x/query"
         await asked(url, "POST", data=b' {"sql": "SELECT 1"}', headers=form)
         await asked(url, "POST", data=b"{}", headers={"Idempotency-Key": "mine"})
+        await asked(f"{signer.url}/v1/datasets/x/lookup", "POST", data=b'{"keys": []}')
 
-    first, again, own = small_gateway.seen
+    first, again, own, lookup = small_gateway.seen
     assert (first.content_type, first.body) == ("application/json", b' {"sql": "SELECT 1"}')
     assert first.idempotency_keys == again.idempotency_keys != ()
     assert own.idempotency_keys == ("mine",)
+    assert len(lookup.idempotency_keys) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from authority import Authority
 
 from gateway.client.failures import ProfileInvalid
 from gateway.client.keys import ClientKey
@@ -44,6 +45,33 @@ def test_what_is_saved_is_loaded_and_only_its_owner_may_read_it(tmp_path: Path) 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "profile.json").stat().st_mode) == 0o600
     assert [path.name for path in folder.iterdir()] == ["profile.json"]
+
+
+def test_a_profile_of_before_there_were_certificates_is_loaded(tmp_path: Path) -> None:
+    a_profile().save(tmp_path / "p")
+    file = tmp_path / "p" / "profile.json"
+    members = json.loads(file.read_bytes())
+    file.write_text(json.dumps({name: members[name] for name in members if members[name]}), encoding="ascii")
+
+    assert "ca" not in json.loads(file.read_bytes())
+    assert Profile.load(tmp_path / "p") == a_profile()
+
+
+def test_what_is_shown_to_the_gateway_is_the_certificate_or_the_key_never_both(tmp_path: Path) -> None:
+    authority = Authority()
+    certificate, key = authority.issue("etl").put(tmp_path, "etl")
+    other = authority.issue("other").put(tmp_path, "other")[1]
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
+    ClientKey.create().save(tmp_path / "client.pem")
+
+    by_key = a_profile(key=str(tmp_path / "client.pem")).gateway_options()
+    files = {"key": str(key), "certificate": str(certificate), "ca": str(tmp_path / "ca.pem")}
+    shown = a_profile(**files).gateway_options()
+    assert (by_key["tls"], by_key["key"] is None) == (None, False)
+    assert (shown["key"], len(shown["tls"].get_ca_certs())) == (None, 1)
+    for wrong in ({"key": str(other)}, {"ca": str(key)}, {"ca": "/nowhere"}, {"certificate": "/nowhere"}):
+        with pytest.raises(ProfileInvalid, match="cannot be used"):
+            a_profile(**(files | wrong)).gateway_options()
 
 
 def test_without_a_profile_it_says_how_to_get_one(tmp_path: Path) -> None:

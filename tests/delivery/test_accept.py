@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.delivery.formats import ACCEPT_CHARS_MAX, Format, negotiate
+from gateway.delivery.formats import ACCEPT_CHARS_MAX, negotiate
 from gateway.errors import NotAcceptable
+from gateway.terms.format import Format
 
 REFUSAL = "accept one of `application/json`, `application/x-ndjson`, `text/csv`, in at most 1000 characters"
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.delivery.formats import Format, write_document, write_rows
+from gateway.delivery.formats import write_document, write_rows
+from gateway.terms.format import Format
 
 Columns = dict[str, list[Any]]
 

@@ -8,23 +8,27 @@ import base64
 import contextlib
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
 import aiohttp
 import pytest
+from enrolling import enrolled
 from firm_scene import DATASET, RULES, people
 from house import House, a_firm, make_house
 
 from gateway.cli.demo.cast import Firm
 from gateway.client import ClientKey, Gateway
-from gateway.client.receipt import receipt_of
+from gateway.client.receipt import StoredReceipt, receipt_of
 from gateway.client.wire import Response
 from gateway.errors import ActRefused
 from gateway.identity.totp import code_at, step_at
@@ -37,17 +41,21 @@ from gateway.services.acts import (
     AddOperator,
     AddOrganisation,
     Done,
+    Erase,
     KeyKind,
     Kind,
     Lift,
     Look,
     RemoveKey,
+    RetireLogKey,
     RevokeTokenKey,
     RotateKey,
+    RotateLogKey,
     SetFrozen,
     SetState,
 )
 from gateway.serving.admin import perform
+from gateway.terms.entry import Basis
 from gateway.transparency.canonical import parsed
 
 WORKERS = 2
@@ -252,8 +260,9 @@ async def test_one_person_freezes_everything_and_two_lift_it(town: Town) -> None
 
 
 async def an_overseer(town: Town, name: str) -> str:
-    done = await town.do(AddOperator(id=name, org="watch", name=name, password=PASSWORD))
-    return done.once.partition("secret=")[2].partition("&")[0]
+    done = await town.do(AddOperator(id=name, org="watch", name=name))
+    secret = await asyncio.to_thread(enrolled, town.house.origin, name, done.once, PASSWORD)
+    return base64.b32encode(secret).decode()
 
 
 def a_lift(name: str, secret: str, *, password: str = PASSWORD) -> Lift:
@@ -315,6 +324,110 @@ async def test_a_revoked_key_ends_its_tokens_in_every_worker(town: Town) -> None
         town.session._token = None
         await town.session.resume(town.firm.purpose)
         await town.within_a_second(town.answers, {200: AT_ONCE})
+
+
+async def test_the_log_gets_another_key_and_a_person_is_erased_while_firms_ask(town: Town) -> None:
+    """Three rotations under load: no request fails, every receipt verifies, every worker knows the keys."""
+    statuses: Counter[int] = Counter()
+    over = asyncio.Event()
+    vkeys = [town.house.vkey]
+    receipts: list[StoredReceipt] = []
+
+    async def keep_asking() -> None:
+        while not over.is_set():
+            page = await town.ask(ROWS, json.dumps(PAGE).encode())
+            statuses[page.status] += 1
+            receipt = receipt_of(page.headers, page.body)
+            assert receipt is not None
+            receipts.append(receipt)
+
+    async with at_work(town):
+        await town.do(AddOperator(id="hoa", org=town.firm.org, name="Hoa"))
+        asking = [asyncio.create_task(keep_asking()) for _ in range(4)]
+        for _ in range(3):
+            told = await town.do(RotateLogKey())
+            vkeys.insert(0, str(told.rows[0]["public"]))
+            await town.within_a_second(partial(published_keys, town), {"\n".join(vkeys[:2])})
+            await asyncio.sleep(0.3)
+            await town.do(RetireLogKey())
+            await town.within_a_second(partial(published_keys, town), {vkeys[0]})
+        over.set()
+        await asyncio.gather(*asking)
+        assert await town.answers() == {200: AT_ONCE}
+        await town.do(Erase(basis=Basis.REQUEST, subject=town.firm.operator))
+        await town.within_a_second(town.answers, {401: AT_ONCE})
+        (row,) = (await town.do(Look(kind=Kind.OPERATOR))).rows
+        assert row["id"] == "hoa"
+
+    assert set(statuses) == {200}
+    for receipt in receipts:
+        receipt.verify("\n".join(vkeys))
+    head = (town.house.home / "ledger" / "head").read_bytes()
+    assert verify_store(town.house.store, "\n".join(vkeys), checkpoints=[head]).faults == ()
+    with town.house.serving():  # what was erased is not back
+        assert await asyncio.to_thread(read, f"{town.house.origin}/readyz")
+
+
+async def published_keys(town: Town) -> set[str]:
+    """What the workers call the log's key, each asked on a fresh connection."""
+    url = f"{town.house.origin}/.well-known/oauth-protected-resource"
+    found = await asyncio.gather(*(asyncio.to_thread(read, url) for _ in range(AT_ONCE)))
+    return {str(json.loads(each)["gateway_log_key"]) for each in found}
+
+
+async def test_both_custodians_start_a_divided_home_and_give_it_a_new_epoch(town: Town) -> None:
+    house, passphrases = town.house, "lan has a long one\nhoa has a longer one\n"
+    files = [str(house.home.parent / name) for name in ("lan.share", "hoa.share")]
+
+    def gateway(*arguments: str, typed: str = passphrases) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "gateway", "--home", str(house.home), *arguments]
+        return subprocess.run(command, input=typed, capture_output=True, text=True, check=False, timeout=60)
+
+    async with at_work(town):
+        before = await tokens_of_page(town)
+        watch = AddOrganisation(id="watch", vi="Giám sát", en="Watch", org_class="overseer", country="VN")
+        await town.do(watch)
+        secrets = {name: await an_overseer(town, name) for name in ("lan", "hoa")}
+        done = gateway("keys", "custody", "split", *files)
+        assert (done.returncode, "another process uses this home" in done.stderr) == (1, True)
+    assert gateway("keys", "custody", "split", *files).returncode == 0
+    assert not (house.home / "keys" / "pseudonyms.key").exists()
+    shares = [word for file in files for word in ("--pseudonym-share", file)]
+    for arguments, typed, why in (
+        ([], "", "both custodians' shares are needed, 0 given"),
+        (shares, "lan has a long one\n", "standard input has no line for it"),
+    ):
+        refused = gateway("serve", *arguments, typed=typed)
+        assert refused.returncode in {1, 2}
+        assert why in refused.stderr
+    house.starting = (tuple(shares), passphrases)
+    async with at_work(town):
+        assert await tokens_of_page(town) == before
+
+    def typed() -> str:
+        codes = [a_lift(name, secret).code for name, secret in secrets.items()]
+        return f"{passphrases}{PASSWORD}\n{codes[0]}\n{PASSWORD}\n{codes[1]}\n"
+
+    rotated = gateway(
+        "keys", "rotate", "--kind", "pseudonyms", *shares, "--as", "lan", "--as", "hoa", typed=typed()
+    )
+    assert rotated.returncode == 0, rotated.stderr
+    async with at_work(town):
+        after = await tokens_of_page(town)
+    assert before.isdisjoint(after)
+    listed = [line.split()[:2] for line in gateway("keys", "list").stdout.splitlines()]
+    assert [row for row in listed if row[0] == "pseudonyms"] == [
+        ["pseudonyms", "active"],
+        ["pseudonyms", "retired"],
+    ]
+    for path in (house.home / "serve.err", *(house.home / "keys").glob("*.*")):
+        assert "has a long" not in path.read_text(encoding="utf-8", errors="replace")
+
+
+async def tokens_of_page(town: Town) -> set[str]:
+    page = await town.ask(ROWS, json.dumps({"select": ["id"], "limit": 5}).encode())
+    assert page.status == 200, page.body
+    return {row["id"] for row in json.loads(page.body)["rows"]}
 
 
 async def kid_of(town: Town) -> str:

@@ -1,7 +1,6 @@
 """Data of one's own: the README's words, run; and real files from `init` to a masked answer."""
 
 import asyncio
-import base64
 import json
 import os
 import re
@@ -12,11 +11,11 @@ from asyncio.subprocess import Process
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from enrolling import enrolled
 from house import House, a_firm, free_port
 from real_datasette import datasette
 
@@ -88,11 +87,12 @@ def test_the_words_of_the_readme_lead_from_an_empty_home_to_the_firms_first_answ
     advice = [line for line in outputs[2].splitlines() if line.endswith("(advice)")]
     assert [line for line in advice if "nothing tests these rules" not in line] == []
     assert "12345" not in outputs[0]
-    secret = parse_qs(urlsplit(outputs[3].splitlines()[-1]).query)["secret"][0]
+    code = outputs[3].splitlines()[-1]
 
     house = House(tmp_path / "clinic-home", port)
-    firm = a_lab(secret, ClientKey.load(tmp_path / "lab.pem"))
     with house.serving():
+        secret = enrolled(house.origin, "minh.lab", code, "correct horse battery staple")
+        firm = a_lab(secret, ClientKey.load(tmp_path / "lab.pem"))
         statistic, listed, table, rows = asyncio.run(firms_side(firm, port, tmp_path))
 
     assert re.findall(r"^ *(\d\d) .*±", statistic, flags=re.MULTILINE) == ["01", "48", "79"]
@@ -171,7 +171,7 @@ async def until(stream: asyncio.StreamReader | None, pattern: str) -> re.Match[s
     return found
 
 
-def a_lab(secret: str, key: ClientKey) -> Firm:
+def a_lab(secret: bytes, key: ClientKey) -> Firm:
     firm = a_firm("lab", org_class="research")
     return replace(
         firm,
@@ -179,7 +179,7 @@ def a_lab(secret: str, key: ClientKey) -> Firm:
         operator="minh.lab",
         client="lab.notebook",
         password="correct horse battery staple",
-        totp_secret=base64.b32decode(secret + "=" * (-len(secret) % 8)),
+        totp_secret=secret,
         key=key,
     )
 
@@ -219,11 +219,17 @@ async def pulled(house: House, firm: Firm, dataset: str) -> list[dict[str, objec
     return rows
 
 
+def sign(document: Path, *, cwd: Path) -> None:
+    home = document.parents[1]
+    run("policy", "sign", str(document), "--key", f"{home}-steward.pem", cwd=cwd)
+
+
 def served(house: House, dataset: str, columns: str, folder: Path) -> tuple[list[dict[str, object]], str]:
     quiet(house.home)
     document = house.home / "policies" / f"{dataset}.yaml"
     document.write_text(finished(document.read_text(encoding="utf-8"), columns), encoding="utf-8")
     run("policy", "check", str(document), cwd=folder)
+    sign(document, cwd=folder)
     firm = a_firm()
     house.register(firm)
     with house.serving() as process:
@@ -340,6 +346,7 @@ def test_an_api_goes_from_the_guides_words_to_masked_rows(tmp_path: Path) -> Non
         document.write_text(filled_in(draft), encoding="utf-8")
         said = run("policy", "check", str(document), cwd=tmp_path)
         assert "two firms" not in said
+        sign(document, cwd=tmp_path)
         quiet(home)
         house, firm = House(home, port), a_firm(org_class="research")
         house.register(firm)
@@ -408,6 +415,7 @@ def test_a_file_that_broke_after_init_is_not_served_and_the_line_is_named(tmp_pa
     document.write_text(
         finished(document.read_text(encoding="utf-8"), "      id: tokenise\n"), encoding="utf-8"
     )
+    sign(document, cwd=tmp_path)
 
     with house.serving() as process:
         assert process.stdout is not None

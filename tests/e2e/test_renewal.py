@@ -2,17 +2,23 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house import House, a_firm, make_house
+from house import House, a_firm, make_house, put_rules, signed
 from real_data import tables
 
 from gateway.cli.demo.cast import Firm
+from gateway.services.acts import ActivateRules
+from gateway.services.documents import SignedDocument
+from gateway.serving.admin import perform
 
 RENEWALS = 12
 PULLERS = 3
@@ -57,9 +63,14 @@ def active(house: House) -> list[str]:
 
 
 def renew(house: House, pid: int, document: Path, text: str) -> list[str]:
-    """Write a document, tell the process, and return what it says of it."""
+    """Write a signed document, tell the process, and return what it says of it."""
+    put_rules(house.home, document.stem, text)
+    return told(house, pid)
+
+
+def told(house: House, pid: int) -> list[str]:
+    """Tell the process to renew, and return what it says of it."""
     before = len(active(house))
-    document.write_text(text, encoding="utf-8")
     os.kill(pid, signal.SIGHUP)
     until = time.monotonic() + 10
     while time.monotonic() < until:
@@ -67,6 +78,13 @@ def renew(house: House, pid: int, document: Path, text: str) -> list[str]:
             return active(house)[before:]
         time.sleep(0.01)
     raise AssertionError("nothing was renewed")
+
+
+def activate(house: House, name: str, text: str) -> None:
+    """Send a signed document to the process, as the command does."""
+    document = SignedDocument(name=name, text=text.encode(), note=signed(text))
+    done = perform(house.home, ActivateRules(documents=(document,)))
+    assert done.says.startswith(f"active: {name} revision "), done
 
 
 async def test_p3_no_request_is_dropped_or_sees_a_mixture_while_rules_are_renewed(
@@ -93,7 +111,10 @@ async def test_p3_no_request_is_dropped_or_sees_a_mixture_while_rules_are_renewe
 
         pullers = [asyncio.create_task(pull()) for _ in range(PULLERS)]
         for number in range(2, RENEWALS + 2):
-            await asyncio.to_thread(renew, house, pid, document, rules.revision(number))
+            if number % 2:
+                await asyncio.to_thread(renew, house, pid, document, rules.revision(number))
+            else:
+                await asyncio.to_thread(activate, house, rules.id, rules.revision(number))
         done = True
         await asyncio.gather(*pullers)
 
@@ -118,3 +139,68 @@ async def test_p3_a_broken_revision_leaves_the_last_good_one_active_and_raises_a
         answer = await session.records(rules.id, limit=1)
     assert f"revision: {answer.document['revision']}\n" in good
     assert any('"refused": 0' in line for line in await asyncio.to_thread(renew, house, pid, document, good))
+
+
+async def test_p3_a_document_that_nobody_signed_leaves_the_last_good_revision_active_and_raises_an_alarm(
+    served: tuple[House, Firm, int], rules: Rules
+) -> None:
+    """Promise P3: nothing of it is read, so what would be wrong in it is not told either."""
+    house, firm, pid = served
+    document = house.home / "policies" / f"{rules.id}.yaml"
+    good = document.read_text(encoding="utf-8")
+    number = int(good.split("revision: ")[1].split("\n")[0])
+    document.write_text(rules.revision(number + 1), encoding="utf-8")
+
+    said = await asyncio.to_thread(told, house, pid)
+
+    assert any('"rules_refused"' in line and "the signature is over other bytes" in line for line in said)
+    async with house.session(firm) as session:
+        assert (await session.records(rules.id, limit=1)).document["revision"] == number
+    await asyncio.to_thread(renew, house, pid, document, good)
+
+
+def gateway(house: House, *arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "--home", str(house.home), *arguments],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_revision_goes_from_the_stewards_desk_into_force(rules: Rules, tmp_path: Path) -> None:
+    """Key, signature, activation; at home where nothing runs, and in all workers where the gateway does."""
+    house = make_house(tmp_path / "home", data=rules.folder, rules={})
+    desk, publisher = tmp_path / "desk", rules.text.split("org: ")[1].split(",")[0]
+    desk.mkdir()
+    document, key = desk / f"{rules.id}.yaml", str(desk / "lan.pem")
+    document.write_text(rules.revision(1), encoding="utf-8")
+
+    vkey = gateway(house, "policy", "key", key, "--publisher", publisher).strip()
+    gateway(house, "policy", "sign", str(document), "--key", key)
+    refused = gateway(house, "policy", "activate", str(document), code=1)
+    assert f"`keys/stewards` of the home has no steward of `{publisher}`" in refused
+    assert list((house.home / "policies").iterdir()) == []
+    (house.home / "keys" / "stewards").mkdir(mode=0o700)
+    (desk / "lan.vkey").rename(house.home / "keys" / "stewards" / "lan.vkey")
+    said = gateway(house, "policy", "activate", str(document))
+    assert said == f"active: {rules.id} revision 1, signed by {vkey}\n"
+
+    with house.serving("--workers", "2"):
+        document.write_text(rules.revision(2), encoding="utf-8")
+        refused = gateway(house, "policy", "activate", str(document), code=1)
+        assert "the signature is over other bytes" in refused
+        gateway(house, "policy", "sign", str(document), "--key", key)
+        gateway(house, "policy", "activate", str(document))
+        row = json.loads(gateway(house, "policy", "list", "--json"))
+    assert (row["revision"], row["rules_sha256"], row["steward"]) == (2, rules.digest(2), vkey)
+    assert (house.home / "policies" / document.name).read_text(encoding="utf-8") == rules.revision(2)
+
+    (house.home / "policies" / f"{document.name}.sig").unlink()
+    (house.home / "ledger").rename(tmp_path / "ledger of another home")
+    (house.home / "ledger").mkdir()
+    with house.serving() as process:
+        assert process.stdout is not None
+        assert "datasets 0" in process.stdout.readline()
+    errors = (house.home / "serve.err").read_text(encoding="utf-8")
+    assert f"not active: {document.name}:1:1: not signed: a steward runs `gateway policy sign" in errors

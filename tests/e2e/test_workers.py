@@ -18,7 +18,7 @@ from urllib.request import urlopen
 import aiohttp
 import pytest
 from firm_scene import DATASET, RULES, people
-from house import House, a_firm, make_house
+from house import House, a_firm, make_house, put_rules
 
 from gateway.cli.demo.cast import Firm
 from gateway.client import Gateway, GatewayProblem, StoredReceipt
@@ -254,7 +254,7 @@ async def test_renewed_rules_count_at_every_worker(scene: Scene) -> None:
         async with scene.house.session(scene.firm) as session:
             before = await asyncio.gather(*(asked(session) for _ in range(16)))
             text = document.read_text(encoding="utf-8").replace("revision: 1", "revision: 2")
-            document.write_text(text.replace("org_class: [bank]", "org_class: [research]"), encoding="utf-8")
+            put_rules(scene.house.home, DATASET, text.replace("org_class: [bank]", "org_class: [research]"))
             told_at = len(scene.logged_since(0))
             process.send_signal(signal.SIGHUP)
             await until(lambda: "rules_active" in scene.logged_since(told_at), 20)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from upstream import Upstream, an_answer, an_upstream
 
 from gateway.engines.upstream import HEADERS, UpstreamEngine
@@ -101,6 +102,22 @@ async def test_declared_columns_come_typed_and_nothing_else_does() -> None:
     assert rows == [{"id": "p1", "age": 41}, {"id": "p2", "age": 17}, {"id": "p3", "age": None}]
     assert frame.upstream_cursor is None
     assert REGISTRY.get_sample_value("gateway_unknown_fields_total", {"dataset": "d"}) == before + 1
+
+
+async def test_p3_a_field_that_an_upstream_gains_is_dropped_and_told_once() -> None:
+    """Promise P3."""
+    async with placed() as (upstream, engine):
+        plan = a_plan(upstream.url)
+        frames = []
+        with capture_logs() as logs:
+            for rows in ([{"id": "p", "age": 1}], *[[{"id": "p", "age": 1, "phone": "0912"}]] * 2):
+                upstream.answers(an_answer(body_of(rows)))
+                frames.append(await asked(engine, plan))
+
+    assert [frame.columns for frame in frames] == [{"id": ["p"], "age": [1]}] * 3
+    assert [line["names"] for line in logs if line["event"] == "columns_unnamed"] == ["phone"]
+    assert REGISTRY.get_sample_value("gateway_source_columns_unnamed", {"dataset": "d"}) == 1
+    assert "0912" not in str(logs)
 
 
 async def test_the_upstream_sees_the_plans_parameters_and_nothing_of_the_caller() -> None:

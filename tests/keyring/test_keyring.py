@@ -1,10 +1,14 @@
 """Keys that are made once, stay private on disk and in memory, and sign what others can verify."""
 
+import base64
 import copy
+import logging
 import pickle
 import stat
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jwt
 import pytest
@@ -15,8 +19,10 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from gateway import jose
+from gateway import jose, telemetry
 from gateway.errors import HomeInvalid
+from gateway.keyring import custody
+from gateway.keyring.dated import Dated, DatedFiles
 from gateway.keyring.handles import Sealer
 from gateway.keyring.keyring import Keyring
 from gateway.transparency import note
@@ -148,25 +154,115 @@ def test_a_missing_folder_does_not_open(folder: Path) -> None:
         Keyring.open(folder, log_name=ORIGIN)
 
 
-def test_reprs_show_names_and_no_key(keyring: Keyring, folder: Path) -> None:
-    private = keyring.tokens.files.active.key._key.private_numbers().private_value
-    shown = " ".join(
-        repr(part)
-        for part in (keyring, keyring.tokens, keyring.log, keyring.sealer, keyring.pseudonyms, vars)
+class Held(NamedTuple):
+    """Everything of an installation that holds a private key, by name, and the keys themselves."""
+
+    holders: dict[str, object]
+    secrets: list[bytes]
+
+    def shown_in(self, text: str) -> list[int]:
+        """Which secrets a text shows, in whatever spelling."""
+        return [
+            number
+            for number, secret in enumerate(self.secrets)
+            if any(spelled in text for spelled in spellings(secret))
+        ]
+
+
+def spellings(secret: bytes) -> list[str]:
+    plain = base64.b64encode(secret).decode()
+    inner = repr(secret)[2:-1]
+    return [
+        secret.hex(),
+        plain,
+        plain.rstrip("="),
+        jose.base64url(secret),
+        inner,
+        str(int.from_bytes(secret, "big")),
+    ]
+
+
+@pytest.fixture
+def held(keyring: Keyring, folder: Path, tmp_path: Path) -> Held:
+    files, passphrases = (tmp_path / "a", tmp_path / "b"), ("lan has a long one", "hoa has a longer one")
+    (master,) = keyring.pseudonym_keys.handed_over()
+    custody.split(folder, files, passphrases)
+    share, rotation = (
+        custody.open_share(files[0], passphrases[0]),
+        custody.rotation(folder, files, passphrases),
     )
+    token, seal = keyring.tokens.files.active.key, keyring.sealer.files.active.key
+    holders = {
+        "keyring": keyring,
+        "token keys": keyring.tokens,
+        "token signer": token,
+        "token files": keyring.tokens.files,
+        "token file": keyring.tokens.files.active,
+        "log keys": keyring.log_keys,
+        "log signer": keyring.log,
+        "sealing keys": keyring.sealer,
+        "sealer": seal,
+        "pseudonym keys": keyring.pseudonym_keys,
+        "pseudonym key": keyring.pseudonyms,
+        "share": share,
+        "rotation": rotation,
+    }
+    private = token._key.private_numbers().private_value.to_bytes(32, "big")
+    log = keyring.log._key
+    assert isinstance(log, ed25519.Ed25519PrivateKey)
+    secrets = [private, log.private_bytes_raw(), seal._master, master, *share._epochs, *rotation._masters]
+    return Held(holders, secrets)
 
-    assert keyring.tokens.kid in shown
-    assert str(private) not in shown
-    for name in ("sealing.key", "pseudonyms.key"):
-        assert (folder / name).read_text().strip() not in shown
+
+def test_the_search_for_secrets_finds_them(held: Held) -> None:
+    for number, secret in enumerate(held.secrets):
+        for text in (f"{secret!r}", secret.hex(), jose.base64url(secret)):
+            assert number in held.shown_in(f"x{text}y")
 
 
-def test_a_handle_is_neither_pickled_nor_copied(keyring: Keyring) -> None:
-    for handle in (keyring, keyring.tokens, keyring.log, keyring.sealer):
-        with pytest.raises(TypeError, match="not copied"):
-            pickle.dumps(handle)
-        with pytest.raises(TypeError, match="not copied"):
-            copy.copy(handle)
+def test_no_holder_of_a_key_shows_it_in_words_logs_or_members(
+    held: Held, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    telemetry.configure_log()
+    for name, holder in held.holders.items():
+        logging.getLogger("test").warning("%s %r", holder, holder)
+        telemetry.log("test", holder=str(holder))
+        members = repr(vars(holder)) if hasattr(holder, "__dict__") else ""
+        text = f"{holder!r} {holder!s} {holder} {holder!a} {[holder]} {members} {holder.__doc__}"
+        assert held.shown_in(text) == [], name
+    captured = capsys.readouterr()
+    assert held.shown_in(captured.out + captured.err + caplog.text) == []
+
+
+def test_no_holder_of_a_key_is_pickled_or_copied(held: Held) -> None:
+    for name, holder in held.holders.items():
+        for way in (pickle.dumps, copy.deepcopy):
+            with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+                pytest.fail(f"{name} was copied: {way(holder)!r}")
+        if not isinstance(holder, DatedFiles | Dated):  # these refer to a key, and a copy would too
+            with pytest.raises(TypeError, match="not copied"):
+                copy.copy(holder)
+
+
+def test_a_traceback_shows_no_key_even_with_the_locals_of_every_frame(held: Held, keyring: Keyring) -> None:
+    failing: list[Callable[[], object]] = [
+        lambda: keyring.tokens.sign({"x": object()}, "at+jwt"),
+        lambda: keyring.log.sign("text"),  # type: ignore[arg-type]
+        lambda: keyring.sealer.unseal("p", bytes(60)),
+        lambda: keyring.sealer.seal("p", None),  # type: ignore[arg-type]
+        lambda: keyring.pseudonyms.derive("a|b", "c", "d", "1"),
+        lambda: keyring.pseudonym_keys.value_of("p1_x", "d", "r"),
+        lambda: held.holders["share"].require_of((custody.Named("x", ("y", "z")),)),  # type: ignore[attr-defined]
+    ]
+    for fail in failing:
+        with pytest.raises((ValueError, TypeError, HomeInvalid)) as raised:
+            fail()
+        ours = raised.value.__traceback__
+        assert ours is not None
+        assert ours.tb_next is not None
+        inside = raised.value.with_traceback(ours.tb_next.tb_next)  # this test's own frames hold the secrets
+        whole = "".join(traceback.TracebackException.from_exception(inside, capture_locals=True).format())
+        assert held.shown_in(whole) == [], whole
 
 
 def test_a_token_has_exactly_three_header_members(keyring: Keyring) -> None:

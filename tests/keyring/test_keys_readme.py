@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from gateway.keyring.ages import DAYS, WARNED_AT
+from gateway.keyring.ages import DAYS, WARNED_AT, key_rows
+from gateway.keyring.custody import EPOCHS_MAX, PASSPHRASE_LENGTH_MIN
 from gateway.keyring.dated import KeyState
 from gateway.keyring.keyring import Keyring
 from gateway.keyring.token_keys import BELIEVED_S
@@ -30,7 +31,8 @@ def test_every_file_of_a_fresh_keyring_is_described_with_its_days(tmp_path: Path
     named = {name for row in kinds.values() for name in re.findall(r"`([a-z.]+)`", row[1])}
 
     assert named == {path.name for path in (tmp_path / "keys").iterdir()}
-    assert set(kinds) == {*DAYS, "pseudonyms"}
+    listed = {row.kind for row in key_rows(tmp_path / "keys", log_name="gateway.test/log")}
+    assert set(kinds) == {*DAYS, *listed}
     assert {kind: kinds[kind][2] for kind in DAYS} == {kind: f"{days} days" for kind, days in DAYS.items()}
     for kind in KeyKind:
         assert re.search(rf"`{kind}-SECOND\.\w+`", kinds[kind][1])
@@ -43,5 +45,7 @@ def test_every_state_is_described_in_its_order() -> None:
 def test_the_figures_are_those_of_the_code() -> None:
     assert f"believed for {BELIEVED_S // 60} more minutes" in TEXT
     assert (NOTICE_S, AT_ONCE_S < 60) == (86_400, True)
+    assert f"{EPOCHS_MAX} at most" in TEXT
+    assert f"({PASSPHRASE_LENGTH_MIN} characters or more" in TEXT
     *early, last = (str(days) for days in WARNED_AT)
     assert f"At {', '.join(early)} and {last} days left" in TEXT

@@ -49,7 +49,7 @@ def forged(
         tiles.append(leaf_hash(leaf))
     connection.executemany("REPLACE INTO tile VALUES (?, ?, ?)", tiles.changed())
     connection.execute("UPDATE head SET size = ?, root = ?", (tiles.size, tiles.root()))
-    connection.executemany("INSERT INTO spent VALUES (?, ?, 0)", (spent or {}).items())
+    connection.executemany("INSERT INTO spent VALUES (?, ?, 0, 0)", (spent or {}).items())
     connection.executemany("INSERT INTO charge_open VALUES (?, ?, NULL)", (waiting or {}).items())
     connection.executemany("INSERT INTO registry VALUES (?, ?, ?, ?, 1, x'00')", records)
     connection.close()

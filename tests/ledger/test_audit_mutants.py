@@ -144,7 +144,7 @@ class Mutation:
             [
                 "INSERT INTO entry SELECT max(idx) + 1, leaf FROM entry",
                 "INSERT INTO tile VALUES (1, 7, zeroblob(32))",
-                "INSERT INTO spent VALUES ('vn.other', 1, 0)",
+                "INSERT INTO spent VALUES ('vn.other', 1, 0, 0)",
                 "INSERT INTO charge_open VALUES (1, 'r-0', NULL)",
                 "INSERT INTO registry VALUES ('client', 'c-new', 0, 'change.0', 1, x'00')",
                 "INSERT INTO opening VALUES (100000, 1, x'00')",

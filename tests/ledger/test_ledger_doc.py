@@ -86,7 +86,7 @@ def test_every_member_is_described() -> None:
     members = re.findall(
         r'"([a-z]+)":', (ROOT / "gateway" / "ledger" / "entry.py").read_text(encoding="utf-8")
     )
-    debit = {"node", "rho", "delta"}
+    debit = {"node", "rho", "delta", "keys"}
     assert set(described("An entry")) == {"v", *members} - debit - {"id", "document"} | {"id"}
 
 
@@ -105,7 +105,8 @@ def test_the_reasons_to_erase_are_described() -> None:
         f"one random seed of {openings.SEED_BYTES} bytes",
         f"({openings.NONCE_BYTES} bytes of nonce first",
         f"| commands that wait | {sequencer.WAITING_MAX:,};",
-        f"| what waits, until there are {sequencer.BATCH_MAX}; at most {2 * sequencer.BATCH_MAX - 1:,} |",
+        f"| what waits, until there are {sequencer.BATCH_MAX};"
+        f" at most {sequencer.BATCH_MAX + sequencer.GROUP_MAX - 1:,} |",
         f"| entries erased one by one in one call | {vault.ERASED_ENTRIES_MAX:,} |",
         f"| a used id is kept | {store.ONCE_KEPT_MS // 3_600_000} hours",
         f"`{REGISTRY}` instead of a month",

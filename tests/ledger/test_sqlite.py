@@ -122,7 +122,9 @@ async def test_no_private_byte_lies_in_clear_in_any_file(files: Any, build: Any)
         "REPLACE INTO entry VALUES (0, x'00')",
         "INSERT INTO entry VALUES (0, x'00') ON CONFLICT (idx) DO UPDATE SET leaf = x'00'",
         "UPDATE spent SET rho = 0",
-        "REPLACE INTO spent SELECT node, 0, 0 FROM spent",
+        "UPDATE spent SET keys = -1",
+        "REPLACE INTO spent SELECT node, 0, 0, 0 FROM spent",
+        "REPLACE INTO spent SELECT node, rho, delta, -1 FROM spent",
         "DELETE FROM spent",
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from browser import Tab, browser
-from house import LOG, House, a_firm, free_port
+from house import LOG, House, a_firm, free_port, put_rules
 
 from gateway import wiring
 from gateway.cli.demo.cast import Firm
@@ -36,7 +36,7 @@ permits:
     to: {org_class: [bank]}
     purposes: [research]
     may: [aggregate]
-    assurance: {acr: aal2, max_age: 8h}
+    assurance: {acr: aal2, max_age: 8h, unattended: 30d}
     columns: {tinh: keep, chi_phi: keep}
     functions: [count, sum, avg]
     limits: {groups: 100, rho_per_query: "0.05"}
@@ -48,6 +48,7 @@ class Street:
     """A served gateway, and firms whose operators have not signed in yet: one a test."""
 
     origin: str
+    home: Path
     firms: Iterator[Firm]
 
 
@@ -66,12 +67,12 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         refusals_max=100_000,
     )
     wiring.create_home(folder / "home", settings)
-    (folder / "home" / "policies" / "clinic.yaml").write_text(RULES, encoding="utf-8")
+    put_rules(folder / "home", "clinic", RULES)
     house = House(folder / "home", port)
     firms = [a_firm(f"bank-{number}", number=number) for number in range(1, 13)]
     house.register(*firms)
     with house.serving():
-        yield Street(settings.origin, iter(firms))
+        yield Street(settings.origin, house.home, iter(firms))
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from browser import Tab
 
 from gateway.cli.demo.cast import Firm
 from gateway.client import Gateway, GatewayProblem
+from gateway.services.acts import AddOperator
+from gateway.serving.admin import perform
 
 Street = Any
 """What conftest.py builds; test modules cannot import its type."""
@@ -256,3 +258,96 @@ async def test_a_wrong_password_is_told_in_both_languages(street: Street, tab: T
 
     assert "Không đăng nhập được." in await tab.text()
     assert "Sign-in failed." in await tab.text()
+
+
+async def test_a_saved_request_is_read_on_the_page_as_it_is_and_approved(
+    street: Street, tab: Tab, firm: Firm
+) -> None:
+    """What a client would have read otherwise than it is (order, lines, markup, blanks) shows as it is."""
+    sql = (
+        "SELECT tinh, COUNT(*) AS n, SUM(chi_phi) AS tong FROM data\n"
+        "WHERE tinh <> '</pre><h1>An toàn</h1> \u202e10\u2066\u200b \u3164' GROUP BY tinh"
+    )
+    shown: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+
+    async def prompt(code: str, _page: str, phrase: str) -> None:
+        shown.put_nowait((code, phrase))
+
+    async with Gateway(street.origin, client=firm.client, key=firm.key) as gateway:
+        saving = asyncio.create_task(
+            gateway.save(firm.purpose, "clinic", prompt, days=30, sql=sql, epsilon="0.05")
+        )
+        try:
+            code, phrase = await asyncio.wait_for(shown.get(), 20)
+            await tab.open(f"{street.origin}/activate")
+            await sign_in_by_password(tab, firm, user_code=code)
+            await tab.until("document.querySelector('.phrase')")
+            consent = await tab.text()
+            await pictures(tab, "consent-saved")
+            one_line = await tab.js("document.querySelectorAll('h1').length === 1")
+            await tab.click("button[value=approve]")
+            await tab.until("document.querySelector('.notice')")
+            saved = await asyncio.wait_for(saving, 20)
+            answer = await gateway.run(saved)
+            await tab.open(f"{street.origin}/account")
+            await sign_in_by_password(tab, firm, steps=1)
+            await tab.until("document.querySelector('h2')")
+            account = await tab.text()
+            await pictures(tab, "account-approved")
+            await tab.click("input[value=end-activation] ~ button")
+            await tab.until("document.querySelector('.notice')")
+            ended = await tab.text()
+            with pytest.raises(GatewayProblem, match="invalid_grant"):
+                await gateway.run(saved)
+        finally:
+            saving.cancel()
+            await asyncio.gather(saving, return_exceptions=True)
+
+    for word in (
+        phrase,
+        "POST /v1/datasets/clinic/query",
+        "FROM data↵",
+        "'</pre><h1>An toàn</h1> \\u{202E}10\\u{2066}\\u{200B} \\u{3164}'",
+        "30 ngày",
+        "30 days",
+        "Visits to the clinic: statistics with noise",
+        "Once a day, each for a privacy budget of epsilon\u00a00.050",
+    ):
+        assert word in consent, word
+    assert one_line
+    assert "one request, every day:" in account
+    assert "Nothing at present." in ended
+    assert [row["tinh"] for row in answer.document["rows"]] == ["01", "48", "79"]
+    assert tab.log == []
+
+
+async def test_a_person_enrols_with_a_code_and_signs_in_with_what_only_they_know(
+    street: Street, tab: Tab, firm: Firm
+) -> None:
+    hoa = AddOperator(id=f"hoa.{firm.org}", org=firm.org, name="Hoa")
+    code = (await asyncio.to_thread(perform, street.home, hoa)).once
+    await tab.open(f"{street.origin}/enrol")
+    await pictures(tab, "enrol")
+    await tab.type(operator=hoa.id, code=code)
+    await tab.click("button[type=submit]")
+    await tab.until("document.querySelector('input[name=again]')")
+    await pictures(tab, "enrol-factors")
+    secret = str(await tab.js("document.querySelector('.codes').innerText")).replace(" ", "")
+    password = "mười hai con giáp"
+    await tab.type(password=password, again=password, code="000000")
+    await tab.click("button[type=submit]")
+    await tab.until("document.querySelector('.alert')")
+    assert "The code does not fit." in await tab.text()
+    app = pyotp.TOTP(secret)
+    first = app.at(datetime.fromtimestamp(time.time() - 30, UTC))
+    await tab.type(password=password, again=password, code=first)
+    await tab.click("button[type=submit]")
+    await tab.until("document.querySelector('.notice') && !document.querySelector('form')")
+    assert "Enrolled." in await tab.text()
+    await pictures(tab, "enrolled")
+    await tab.open(f"{street.origin}/account")
+    await tab.type(operator=hoa.id, password=password, code=app.now())
+    await tab.click("button[type=submit]")
+    await tab.until("document.querySelector('h2')")
+    assert "How Hoa signs in" in await tab.text()
+    assert [line for line in tab.log if "403" not in line] == []

@@ -12,14 +12,14 @@ from random import Random
 
 import pytest
 from cedar import batches, compare
-from rule_domain import ages_of, days_of, domain, names_of, size_of
+from rule_domain import A_RUN, ages_of, days_of, domain, names_of, size_of
 
 from gateway.policy.decide import Ask, decide
 from gateway.policy.load import load_rules
 from gateway.policy.rules import Audience, ForbidRule, PermitRule, Rules
 from gateway.terms.caller import Assurance
 from gateway.terms.identifiers import ColumnName, PurposeId, RuleId
-from gateway.terms.permit import Function
+from gateway.terms.permit import Function, Lookup
 from gateway.terms.predicate import EVERY_ROW
 from gateway.terms.query import Action
 from gateway.terms.treatment import Drop, Keep, Redact
@@ -90,6 +90,7 @@ def a_permit(chance: Random, number: int) -> PermitRule:
         actions=some(chance, tuple(Action), least=1),  # type: ignore[arg-type]
         assurance=level,
         age_max_s=None if level is Assurance.AAL1 else chance.choice([60, 900, 28_800]),
+        unattended_s=chance.choice([None, 900, 604_800]),
         rows=EVERY_ROW,
         columns=tuple(
             (ColumnName(name), chance.choice([Keep(), Keep(), Redact(), Drop()]))
@@ -100,7 +101,14 @@ def a_permit(chance: Random, number: int) -> PermitRule:
         groups_max=1,
         loss_max=BASE.permits[1].loss_max,
         paths=tuple(sorted(some(chance, PATHS, least=1), key=repr)),  # type: ignore[arg-type]
+        lookup=a_lookup(chance, columns),
     )
+
+
+def a_lookup(chance: Random, columns: tuple[ColumnName, ...]) -> Lookup:
+    """By one of two keys, with some of the others to match."""
+    matching = sorted(map(ColumnName, some(chance, columns[2:])))  # type: ignore[arg-type]
+    return Lookup(key=chance.choice(columns[:2]), matching=tuple(matching), keys_max=1, rows_max=1)
 
 
 def a_forbid(chance: Random, number: int) -> ForbidRule:
@@ -134,6 +142,7 @@ def random_asks(chance: Random, rules: Rules) -> Iterator[Ask]:
             **{part: chance.choice(_mostly_named(values, chance)) for part, values in names.items()},
             assurance=chance.choice(list(Assurance)),
             authenticated_at=None if age_s is None else now - timedelta(seconds=age_s),
+            saved=chance.choice([None, None, A_RUN]),
         )
         yield Ask(caller=caller, action=chance.choice(list(Action)), now=now)
 

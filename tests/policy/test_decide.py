@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rule_domain import A_RUN
 from wideness import no_wider
 
 from gateway.policy.decide import JUDGEMENTS_MAX, Ask, SeenJudgements, decide
@@ -138,6 +139,7 @@ PERMITS = st.builds(
     actions=st.frozensets(st.sampled_from(Action), min_size=1),
     assurance=st.sampled_from(Assurance),
     age_max_s=st.sampled_from([None, 60, 3600]),
+    unattended_s=st.sampled_from([None, 60, 86_400]),
     rows=st.lists(FILTERS, max_size=2).map(lambda filters: AllOf(tuple(filters))),
     columns=st.fixed_dictionaries({}, optional=TREATMENTS).map(lambda named: tuple(named.items())),
     functions=st.frozensets(st.sampled_from(Function), min_size=1),
@@ -180,6 +182,7 @@ ASKS = st.builds(
     authenticated_at=st.sampled_from(
         [None, NOW, NOW - timedelta(seconds=60), NOW - timedelta(hours=2), NOW + timedelta(hours=1)]
     ),
+    saved=st.sampled_from([None, A_RUN]),
 )
 STEP_UPS = {Reason.ASSURANCE_TOO_LOW, Reason.ACTIVATION_TOO_OLD}
 

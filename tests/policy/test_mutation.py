@@ -26,7 +26,7 @@ from tests.faults.share import chance_of, say, share_of
 
 DOCUMENTS = sorted((Path(__file__).parents[2] / "policies").glob("*.yaml"))
 TOKEN = re.compile(r"""#[^\n]*|"[^"\n]*"|'[^'\n]*'|[{}\[\],:]|-(?=\s)|[^\s{}\[\],:"'#]+""")
-NUMBER = re.compile(r"[-+0-9.]+|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]+[smh]|\"[-+0-9.]+\"")
+NUMBER = re.compile(r"[-+0-9.]+|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]+(?:[smh]|mo|y)|\"[-+0-9.]+\"")
 PUNCTUATION = frozenset("{}[],:-")
 SHARE = 240
 ALL = 1_500
@@ -132,6 +132,7 @@ def judged_by(rules: Rules) -> object:
         frozenset(replace(each, id=RuleId("")) for each in rules.forbids),
         [column.name for column in rules.dataset.columns],
         rules.dataset.unit,
+        frozenset(rules.triggers),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.engines.rehearsal import ArrowRehearsal
 from gateway.policy.cases import load_cases
 from gateway.policy.decide import Ask, decide
 from gateway.policy.document import schema
@@ -166,7 +167,7 @@ def test_the_cases_beside_a_document_come_out_and_try_every_clause(file: Path) -
     rules = rules_of(file.stem)
     cases = file.parent / "tests" / file.name
 
-    found = trial(*load_cases(cases.read_bytes(), rules, file=cases.name), rules)
+    found = trial(*load_cases(cases.read_bytes(), rules, file=cases.name), rules, ArrowRehearsal())
 
     assert [outcome.fault for outcome in found.outcomes if outcome.fault] == []
     assert (found.untested, found.uncovered) == ((), ())

@@ -10,12 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli.root import gateway
+from gateway.engines.rehearsal import ArrowRehearsal
 from gateway.errors import RulesInvalid
 from gateway.policy.cases import load_cases
 from gateway.policy.load import load_rules
 from gateway.policy.rules import ANYBODY, PermitRule, Rules
 from gateway.policy.trial import Trial, trial
 from gateway.terms.caller import Assurance
+from gateway.terms.predicate import AllOf
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted((ROOT / "policies").glob("*.yaml"))
@@ -25,7 +27,7 @@ RULES = load_rules(DOCUMENT.encode(), file="doc.yaml")
 
 
 def tried(cases: str, rules: Rules = RULES) -> Trial:
-    return trial(*load_cases(cases.encode(), rules, file="cases.yaml"), rules)
+    return trial(*load_cases(cases.encode(), rules, file="cases.yaml"), rules, ArrowRehearsal())
 
 
 def faults_of(cases: str) -> list[str]:
@@ -41,6 +43,84 @@ def test_the_example_of_the_documentation_comes_out_and_leaves_nothing_untried()
     assert (found.untested, found.uncovered) == ((), ())
 
 
+ROWS = "    rows: [{pupil: P-7, grade: 4, born: 2016-02-03}, {grade: 5}]"
+GIVES = "    gives: [{grade: 4}]"
+
+
+@pytest.mark.parametrize(
+    ("rows", "gives", "said"),
+    [
+        (ROWS, "    gives: []", "`gives` has 0 rows; of `rows` there pass: 1"),
+        (ROWS, "    gives: [{grade: 4}, {grade: 5}]", "`gives` has 2 rows; of `rows` there pass: 1"),
+        (ROWS, "    gives: [{grade: 3}]", "row 1, `grade`: expected 3, it comes out as 4"),
+        (ROWS, "    gives: [{}]", "row 1, `grade`: expected nothing, it comes out as 4"),
+        (
+            ROWS,
+            "    gives: [{grade: 4, pupil: P-7}]",
+            "row 1, `pupil`: expected P-7, it comes out as nothing",
+        ),
+        ("    rows: [{pupil: P-7}]", GIVES, "`gives` has 1 rows; of `rows` there pass: none"),
+    ],
+)
+def test_p3_a_case_fails_if_other_rows_pass_or_come_out_otherwise(rows: str, gives: str, said: str) -> None:
+    """Promise P3: an unknown value passes no filter, and nothing leaves that the case does not say."""
+    written = CASES.replace("   # invented", "").replace(GIVES + " " * 22, GIVES)
+    found = tried(written.replace(ROWS, rows).replace(GIVES, gives, 1))
+
+    faults = [outcome.fault.message for outcome in found.outcomes if outcome.fault]
+    assert len(faults) == 1
+    assert faults[0].endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("rows", "untried"),
+    [
+        ("[{grade: 4}]", ["stops by this condition alone"]),
+        ("[{grade: 5}]", ["lets through"]),
+    ],
+)
+def test_a_filter_is_tried_once_a_row_passes_and_one_is_stopped(rows: str, untried: list[str]) -> None:
+    gives = "[{grade: 4}]" if "4" in rows else "[]"
+    found = tried(CASES.replace(ROWS, f"    rows: {rows}", 1).replace(GIVES, f"    gives: {gives}", 1))
+
+    assert [said.partition("`planners-count` ")[2] for _, said in found.uncovered] == untried
+
+
+@pytest.mark.parametrize(
+    ("rows", "gives", "said"),
+    [
+        ("", GIVES, "`rows` and `gives` go together"),
+        (ROWS, "", "`rows` and `gives` go together"),
+        (ROWS.replace("pupil", "pupill"), GIVES, "there is no column `pupill`; did you mean `pupil`"),
+        (ROWS.replace("grade: 4", 'grade: "4"'), GIVES, "is not a whole number"),
+        (ROWS.replace("2016-02-03", "2016-02-30"), GIVES, "there is no day `2016-02-30`"),
+    ],
+)
+def test_sample_rows_are_read_as_strictly_as_rules(rows: str, gives: str, said: str) -> None:
+    faults = faults_of(CASES.replace(ROWS, rows, 1).replace(GIVES, gives, 1))
+
+    assert any(said in fault for fault in faults), faults
+
+
+def test_a_pseudonym_cannot_be_written_down_and_a_mask_cannot_be_left_out() -> None:
+    file = ROOT / "policies" / "vn.nso.household-2026.yaml"
+    rules = load_rules(file.read_bytes(), file=file.name)
+    text = (file.parent / "tests" / file.name).read_text(encoding="utf-8")
+    written = text.replace(
+        '{birth_date: 1990-01-01, province: "01"', '{citizen_id: x, birth_date: 1990-01-01, province: "01"'
+    )
+    raw = text.replace("birth_date: 1990-01-01", "birth_date: 1990-02-03", 1)
+
+    said = [
+        [o.fault.message for o in tried(each, rules).outcomes if o.fault] for each in (text, written, raw)
+    ]
+
+    assert said[0] == []
+    assert [len(each) for each in said[1:]] == [1, 1]
+    assert "a pseudonym cannot be written down" in said[1][0]
+    assert said[2][0].endswith("row 1, `birth_date`: expected 1990-02-03, it comes out as 1990-01-01")
+
+
 LINES = [line for line in CASES.splitlines() if line.strip().startswith("- {")]
 
 
@@ -52,10 +132,10 @@ def test_without_one_of_its_lines_exactly_one_clause_is_untried(line: str) -> No
 
 
 def test_a_rule_that_no_case_matches_is_named() -> None:
-    expected = CASES[CASES.index("permit: planners-count") : CASES.index("}\n    but:")]
+    expected = CASES[CASES.index("permit: planners-count") : CASES.index("    but:")]
     asked = CASES.replace("org_class: planner", "org_class: bank", 1)
 
-    found = tried(asked.replace(expected, "refused: no-rule-permits"))
+    found = tried(asked.replace(expected, "refused: no-rule-permits}\n"))
 
     assert [said for _, said in found.untested] == ["no case matches `planners-count`"]
 
@@ -87,12 +167,12 @@ def test_a_permit_whose_columns_no_case_states_is_named() -> None:
         (
             "country: SG, refused",
             "country: VN, refused",
-            "11:9: {}, but country VN: expected a refusal, no-rule-permits; it is permitted by `planners-count`",  # noqa: E501
+            "13:9: {}, but country VN: expected a refusal, no-rule-permits; it is permitted by `planners-count`",  # noqa: E501
         ),
         (
             "acr: aal1, refused: assurance-too-low",
             "acr: aal1, permit: planners-count",
-            "14:9: {}, but acr aal1: expected `planners-count`; it is refused, assurance-too-low by `planners-count`",  # noqa: E501
+            "16:9: {}, but acr aal1: expected `planners-count`; it is refused, assurance-too-low by `planners-count`",  # noqa: E501
         ),
     ],
 )
@@ -133,6 +213,10 @@ def weakened(rules: Rules) -> Iterator[tuple[str, Rules]]:
                 weaker[part] = replace(permit, audience=replace(permit.audience, **{part: frozenset()}))
         weaker["acr"] = replace(permit, assurance=Assurance.AAL1)
         weaker["max_age"] = replace(permit, age_max_s=None)
+        parts = permit.rows.parts if isinstance(permit.rows, AllOf) else ()
+        for place in range(len(parts)):
+            others = AllOf((*parts[:place], *parts[place + 1 :]))
+            weaker[f"condition {place} of its filter"] = replace(permit, rows=others)
         for clause, rule in weaker.items():
             if rule != permit:
                 permits = (*rules.permits[:number], rule, *rules.permits[number + 1 :])
@@ -155,7 +239,7 @@ def test_p3_the_shipped_cases_fail_when_any_clause_is_taken_away(file: Path) -> 
     unnoticed = [
         clause
         for clause, weaker in weakened(rules)
-        if not any(outcome.fault for outcome in trial(*cases, weaker).outcomes)
+        if not any(outcome.fault for outcome in trial(*cases, weaker, ArrowRehearsal()).outcomes)
     ]
 
     assert unnoticed == []

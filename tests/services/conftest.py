@@ -18,7 +18,7 @@ from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.volatile import Volatile
 from gateway.policy.rules import Rules
 from gateway.registry.registry import Registry
-from gateway.services import account, activation, enrolment, introspection, revocation
+from gateway.services import account, activation, enrolment, introspection, joining, revocation
 from gateway.services.ports import EnrolmentPorts
 from gateway.services.registration import (
     changes_of,
@@ -31,6 +31,7 @@ from gateway.terms.identifiers import DatasetId, RequestId
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
 from gateway.web.pages.render import render
+from gateway.web.routes import routed
 
 ORIGIN = "https://gateway.example"
 NOON = datetime(2026, 3, 2, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -125,6 +126,7 @@ class Town:
             "/oauth/introspect": introspection.introspect,
             "/activate": activation.activate,
             "/account": account.account,
+            "/enrol": joining.enrol,
         }
         reply = await endpoints[query.path](query, self.ports)
         assert isinstance(reply, Reply)
@@ -243,6 +245,7 @@ async def town(
         random_bytes=os.urandom,
         render=render,
         rules=lambda: built.rules,
+        routed=routed,
     )
     built = Town(ports=ports, keyring=keyring, clock=clock, registry=first_registry, keys=keys)
     yield built

@@ -1,9 +1,9 @@
 """What an administrator can have done, by whom it is told, and what nobody can do alone."""
 
 import asyncio
-import base64
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -11,42 +11,62 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from authority import Authority, Issued
 
 from gateway.client.keys import ClientKey
+from gateway.client.receipt import salt_of
 from gateway.clock import unix_ms
 from gateway.errors import ActRefused, LedgerUnavailable, MalformedRequest
+from gateway.identity.recovery import enrolment_hash
 from gateway.identity.totp import code_at, step_at
+from gateway.keyring.custody import known_epochs, rotation, split
 from gateway.keyring.keyring import Keyring
+from gateway.keyring.log_keys import LogKeys
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.volatile import Volatile
+from gateway.registry.codec import change_of
 from gateway.registry.records import Freezable, Freeze, InstallationKey, State
 from gateway.registry.registry import Registry
 from gateway.services import acts
 from gateway.services.acts import (
     AddAgreement,
+    AddCertificate,
     AddClient,
     AddKey,
     AddOperator,
     AddOrganisation,
+    Erase,
+    Invite,
     KeyKind,
     Kind,
     Lift,
     Look,
     LookAtFreezes,
+    RemoveCertificate,
     RemoveKey,
+    RetireLogKey,
     RevokeTokenKey,
     RotateKey,
+    RotateLogKey,
     SetFrozen,
     SetState,
 )
 from gateway.services.administration import DOERS, Administration
+from gateway.services.custody import new_epoch
 from gateway.services.desk import Desk
 from gateway.services.installation_keys import InstallationKeys
+from gateway.services.log_desk import LogDesk
+from gateway.services.overseers import Word
 from gateway.services.ports import EnrolmentPorts
+from gateway.services.registration import with_factors
+from gateway.services.renewal import Renewal
 from gateway.services.shown import ROWS_MAX
 from gateway.terms.charge import Receipt
-from gateway.terms.entry import Change, EntryKind, Fact, ReleaseRequest
-from gateway.terms.identifiers import RequestId
+from gateway.terms.dataset import Dataset
+from gateway.terms.entry import Basis, Change, EntryKind, Fact, ReleaseRequest
+from gateway.terms.identifiers import OperatorId, RequestId
+from gateway.transparency.proof import verify_checkpoint, verify_receipt
+from gateway.transparency.tree import ProofInvalid
 from gateway.web.pages.render import render
 from tests.faults.disk import FlawedDisk
 
@@ -102,6 +122,19 @@ class Office:
                 self.keyring.reload(self.registry.revoked_keys)
         return receipt
 
+    async def tell_of_key(self, event: str, *, old: str, new: str) -> Receipt:
+        facts = {"event": event, "key": "log", "old": old, "new": new}
+        return await self.ledger.release(
+            ReleaseRequest(request_id=RequestId("r"), kind=EntryKind.KEY, facts=facts, private={}, body=b"")
+        )
+
+    async def take_log_keys(self) -> None:
+        self.keyring.log_keys = LogKeys.open(self.folder, log_name=LOG)
+        await self.ledger.sign_with((self.keyring.log, *self.keyring.log_keys.former))
+
+    def forget(self, person: str) -> None:
+        self.registry = self.registry.without(person)
+
     async def act(self, act: acts.Act, by: str = "anh") -> acts.Done:
         return await self.do(act, by)
 
@@ -123,9 +156,14 @@ class Office:
         return {name: await self.person(name, "watch") for name in names}
 
     async def person(self, name: str, org: str) -> bytes:
-        done = await self.act(AddOperator(id=name, org=org, name=name, password=PASSWORD))
-        secret = done.once.partition("secret=")[2].partition("&")[0]
-        return base64.b32decode(secret + "=" * (-len(secret) % 8))
+        """Register somebody, and have them enrol."""
+        await self.act(AddOperator(id=name, org=org, name=name))
+        invited, secret = self.registry.operators[OperatorId(name)], os.urandom(20)
+        enrolled = with_factors(
+            invited, PASSWORD, salt=bytes(16), totp_secret=secret, sealer=self.keyring.sealer
+        )
+        self.registry = self.registry.with_change(change_of(enrolled))
+        return secret
 
     def lift(self, name: str, secret: bytes, **changes: Any) -> Lift:
         code = code_at(secret, step_at(self.clock.now()))
@@ -186,15 +224,35 @@ async def office(tmp_path: Path, disk: FlawedDisk) -> AsyncIterator[Office]:
         random_bytes=os.urandom,
         render=render,
         rules=dict,
+        routed=lambda _method, _path: None,
     )
     keys = InstallationKeys(keyring, lambda: built.registry, clock)
-    built.do = Administration(
-        Desk(registry=lambda: built.registry, put=built.put, enrolment=ports, keys=keys, clock=clock)
+    log = LogDesk(
+        folder=tmp_path / "keys",
+        signing=lambda: keyring.log_keys,
+        tell=built.tell_of_key,
+        take_over=built.take_log_keys,
+        erase=ledger.erase,
+        forget=built.forget,
     )
+    renewal = Renewal(
+        home=tmp_path, known=ledger.registry, check=as_declared, record=built.put, active=dict,
+        take_over=lambda _rules: None, tell=lambda _rules, _faults: None,
+    )  # fmt: skip
+    built.do = Administration(
+        Desk(
+            registry=lambda: built.registry, put=built.put, enrolment=ports, keys=keys, log=log, clock=clock,
+            renewal=renewal,
+        )
+    )  # fmt: skip
     yield built
     volatile.close()
     disk.is_full = False
     await ledger.close()
+
+
+async def as_declared(_dataset: Dataset) -> tuple[str, ...]:
+    return ()
 
 
 def test_every_act_is_done_by_something() -> None:
@@ -231,9 +289,14 @@ async def test_nothing_that_is_shown_is_secret(office: Office) -> None:
 
     (row,) = (await office.act(Look(kind=Kind.OPERATOR, id="minh"))).rows
 
-    assert row == {"id": "minh", "state": "active", "org": "bank-a", "name": "minh", "frozen": False}
-    act = AddOperator(id="lan", org="bank-a", name="Lan", password=PASSWORD)
-    assert PASSWORD not in repr(act)
+    assert row == {
+        "id": "minh",
+        "state": "active",
+        "org": "bank-a",
+        "name": "minh",
+        "frozen": False,
+        "enrolled": True,
+    }
     assert PASSWORD not in repr(office.lift("lan", b"x" * 20))
 
 
@@ -272,6 +335,30 @@ async def test_a_client_has_two_keys_while_one_is_replaced(office: Office) -> No
     with pytest.raises(MalformedRequest):
         await office.act(AddKey(client="etl", key={"kty": "EC", "d": "private"}))
     assert office.registry.clients["etl"].thumbprints == {SPARE.thumbprint}  # type: ignore[index]
+
+
+async def test_a_client_has_two_certificates_while_one_is_replaced(office: Office) -> None:
+    await office.furnish()
+    first, second, third = (Authority().issue("etl") for _ in range(3))
+
+    async def add(issued: Issued) -> None:
+        await office.act(AddCertificate(client="etl", certificate=issued.pem.decode("ascii")))
+
+    await add(first)
+    await add(second)
+    for again, why in ((first, "already"), (third, "at most 2")):
+        with pytest.raises(ActRefused, match=why):
+            await add(again)
+    removal = RemoveCertificate(client="etl", thumbprint=first.known_as.thumbprint, reason="renewed")
+    await office.act(removal)
+    with pytest.raises(ActRefused, match="no certificate of that thumbprint"):
+        await office.act(removal)
+    (shown,) = (await office.act(Look(kind=Kind.CLIENT, id="etl"))).rows
+    assert shown["certificates"] == [
+        {"thumbprint": second.known_as.thumbprint, "ends_at": second.known_as.ends_at.isoformat()}
+    ]
+    assert (await office.kinds())[-3:] == ["add-certificate", "add-certificate", "remove-certificate"]
+    assert office.told[-1] == {"user": b"anh", "reason": b"renewed"}
 
 
 async def test_a_long_list_comes_in_parts(office: Office) -> None:
@@ -377,7 +464,7 @@ async def test_a_full_disk_makes_no_half_a_client_and_no_half_a_key(office: Offi
     for act in (
         a_client("etl-2"),
         AddKey(client="etl", key=dict(SPARE.jwk)),
-        AddOperator(id="minh", org="bank-a", name="Minh", password=PASSWORD),
+        AddOperator(id="minh", org="bank-a", name="Minh"),
         RotateKey(kind=KeyKind.TOKENS, now=True),
         RotateKey(kind=KeyKind.SEALING),
     ):
@@ -465,3 +552,132 @@ def test_records_of_freezes_and_keys_are_well_formed() -> None:
             Freeze(**(good | wrong))
     with pytest.raises(ValueError, match="UTC"):
         InstallationKey(id="k", kind="tokens", works_from=moment.replace(tzinfo=None), state=State.ACTIVE)
+
+
+async def test_a_registered_person_gets_a_code_and_another_until_they_enrol(office: Office) -> None:
+    await office.furnish()
+    first = await office.act(AddOperator(id="lan", org="bank-a", name="Lan"))
+    again = await office.act(Invite(operator="lan"))
+
+    assert re.fullmatch(r"([0-9a-z]{4}-){3}[0-9a-z]{4}", first.once)
+    assert first.once != again.once
+    assert "https://gateway.example/enrol" in first.says
+    invited = office.registry.operators[OperatorId("lan")].invitation
+    assert invited is not None
+    assert invited.code_hash == enrolment_hash("lan", again.once) != enrolment_hash("lan", first.once)
+    assert again.rows[0]["enrolled"] is False
+    assert "invitation" not in again.rows[0]
+    assert again.once not in repr(again)
+    await office.person("minh", "bank-a")
+    with pytest.raises(ActRefused, match="has set their factors"):
+        await office.act(Invite(operator="minh"))
+    with pytest.raises(ActRefused, match="there is no `nobody`"):
+        await office.act(Invite(operator="nobody"))
+
+
+async def test_who_has_not_enrolled_oversees_nothing(office: Office) -> None:
+    """Or who registers people could freeze alone, enrol as two of them, and lift it."""
+    await office.furnish()
+    secrets = await office.overseers("lan", "hoa")
+    await office.act(AddOperator(id="late", org="watch", name="Late"))
+    await office.act(SetFrozen(what=Freezable.CLIENT, target="etl"))
+
+    assert office.registry.freezes["client.etl"].overseers == ("hoa", "lan")
+    assert set(secrets) == {"lan", "hoa"}
+
+
+async def test_the_logs_key_is_replaced_while_entries_go_on(office: Office) -> None:
+    await office.furnish()
+    old = office.keyring.log.vkey
+    with pytest.raises(ActRefused, match="no former key"):
+        await office.act(RetireLogKey())
+
+    done = await office.act(RotateLogKey())
+
+    new = office.keyring.log.vkey
+    assert (done.rows[0]["public"], new != old) == (new, True)
+    head = await office.ledger.checkpoint()
+    assert {verify_checkpoint(head, vkey).size for vkey in (old, new)} == {done.recorded_as + 1}  # type: ignore[operator]
+    verify_receipt(proof=done.proof, entry=done.entry, body=b"", salt=salt_of(done.proof), vkey=old)
+    with pytest.raises(ActRefused, match="a former key of the log still signs"):
+        await office.act(RotateLogKey())
+    await office.act(a_client("etl-2"))
+    assert (await office.act(RetireLogKey())).rows[0]["public"] == old
+    head = await office.ledger.checkpoint()
+    assert verify_checkpoint(head, new).origin == LOG
+    with pytest.raises(ProofInvalid):
+        verify_checkpoint(head, old)
+    assert (await office.kinds())[-3:] == ["rotate", "add", "retire"]
+
+
+async def test_a_full_disk_leaves_the_logs_key_as_it_is(office: Office) -> None:
+    await office.furnish()
+    old = office.keyring.log_keys.vkeys
+    office.disk.is_full = True
+    with pytest.raises(LedgerUnavailable):
+        await office.act(RotateLogKey())
+    assert LogKeys.open(office.folder, log_name=LOG).vkeys == office.keyring.log_keys.vkeys == old
+
+    office.disk.is_full = False
+    await office.ledger.ready()
+    assert (await office.act(RotateLogKey())).rows[0]["public"] == office.keyring.log.vkey
+
+
+async def test_who_is_erased_is_forgotten_at_once_and_nobody_else(office: Office) -> None:
+    await office.furnish()
+    await office.person("lan", "bank-a")
+    await office.act(AddOperator(id="minh", org="bank-a", name="Minh"))
+
+    done = await office.act(Erase(basis=Basis.REQUEST, subject="lan"))
+
+    assert set(office.registry.operators) == {"minh"}
+    assert set(office.registry.clients) == {"etl"}
+    assert done.rows == ({"basis": "request", "openings": 0, "records": 1},)
+    assert "lan" not in {change.id for change in await office.ledger.registry()}
+    for act, why in (
+        (Erase(basis=Basis.REQUEST, subject="lan"), "nothing of that to erase"),
+        (Erase(basis=Basis.REQUEST), "an erasure names a person, a month, or entries"),
+        (Erase(basis=Basis.REQUEST, subject="minh", before="2026-01"), "an erasure names"),
+    ):
+        with pytest.raises(ActRefused, match=why):
+            await office.act(act)
+
+
+async def test_a_new_epoch_of_pseudonyms_takes_two_custodians_and_two_overseers(
+    office: Office, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    apart = tmp_path_factory.mktemp("shares")
+    files, passphrases = (apart / "a", apart / "b"), ("lan has a long one", "hoa has a longer one")
+    split(office.folder, files, passphrases)
+    secrets = await office.overseers("lan", "hoa", "third")
+    await office.act(SetFrozen(what=Freezable.OPERATOR, target="third"))
+    clerk = await office.person("clerk", "watch")
+    await office.act(SetState(kind=Kind.OPERATOR, id="clerk", state=State.SUSPENDED))
+    before = known_epochs(office.folder)
+
+    def word(name: str, secret: bytes, password: str = PASSWORD) -> Word:
+        code = code_at(secret, step_at(office.clock.now()))
+        return Word(operator=name, password=password, code=code)
+
+    async def rotate(*words: Word) -> acts.Done:
+        office.clock.moment += timedelta(seconds=30)
+        made = rotation(office.folder, files, passphrases)
+        return await new_epoch(office.do.desk, made, words, "anh")  # type: ignore[arg-type]
+
+    lan = secrets["lan"]
+    for wrong in (
+        (word("lan", lan), word("lan", lan)),
+        (word("lan", lan), word("hoa", secrets["hoa"], "wrong horse battery")),
+        (word("lan", lan), word("third", secrets["third"])),
+        (word("lan", lan), word("clerk", clerk)),
+    ):
+        with pytest.raises(ActRefused):
+            await rotate(*wrong)
+        assert known_epochs(office.folder) == before
+    office.clock.moment += timedelta(seconds=60)
+    made = rotation(office.folder, files, passphrases)
+    done = await new_epoch(office.do.desk, made, (word("lan", lan), word("hoa", secrets["hoa"])), "anh")
+
+    assert [named.key for named in known_epochs(office.folder)] == [before[0].key, done.rows[0]["id"]]
+    assert (await office.kinds())[-2:] == ["rotate-agreed", "rotate"]
+    assert [told["operator"] for told in office.told[-2:]] == [b"lan", b"hoa"]

@@ -2,20 +2,28 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import a_caller
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from house import put_rules, signed, statement, steward_of
 from real_data import PUMS, PUMS_RULES
 
-from gateway.errors import LedgerUnavailable
+from gateway.errors import ActRefused, Fault, HomeInvalid, LedgerUnavailable
+from gateway.keyring.stewards import StewardKey, trust_steward
 from gateway.policy.decide import Ask, decide
 from gateway.policy.rules import Rules
+from gateway.policy.signature import digest_of, signature
+from gateway.services.documents import SignedDocument
 from gateway.services.renewal import Renewal
+from gateway.services.stewardship import RULES
+from gateway.terms.charge import Receipt
 from gateway.terms.dataset import Dataset
-from gateway.terms.entry import Change
+from gateway.terms.entry import Change, Fact
 from gateway.terms.identifiers import DatasetId, PurposeId
 from gateway.terms.permit import Permit
 from gateway.terms.query import Action
@@ -35,26 +43,32 @@ def revision(number: int) -> str:
 
 
 class House:
-    """A folder, a registry and the rules that are active."""
+    """A home, a registry and the rules that are active."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.registry: dict[str, Change] = {}
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.registry: dict[tuple[str, str], Change] = {}
         self.rules: Mapping[DatasetId, Rules] = {}
-        self.recorded: list[int] = []
+        self.recorded: list[tuple[Mapping[str, Fact], Mapping[str, bytes]]] = []
         self.wrong: tuple[str, ...] = ()
         self.ready = True
+        self.told: list[tuple[Fault, ...]] = []
         self.renew = Renewal(
-            folder=folder,
+            home=home,
             known=self._known,
             check=self._check,
-            register=self._register,
+            record=self._record,
             active=lambda: self.rules,
             take_over=self._take_over,
+            tell=lambda _rules, faults: self.told.append(faults),
         )
 
     def write(self, text: str, name: str = PUMS) -> None:
-        (self.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+        put_rules(self.home, name, text)
+
+    @property
+    def recorded_text(self) -> str:
+        return self.registry[RULES, PUMS].document.decode()
 
     @property
     def revisions(self) -> list[int]:
@@ -67,12 +81,20 @@ class House:
         await asyncio.sleep(0)
         return self.wrong if dataset.revision > 1 else ()
 
-    async def _register(self, changes: tuple[Change, ...]) -> None:
+    async def _record(
+        self,
+        changes: tuple[Change, ...],
+        facts: Mapping[str, Fact],
+        private: Mapping[str, bytes],
+        subject: str | None,
+    ) -> Receipt:
         await asyncio.sleep(0)
         if not self.ready:
             raise LedgerUnavailable("try again later")
-        self.registry |= {change.id: change for change in changes}
-        self.recorded += [change.document.count(b"\n") for change in changes]
+        assert subject is None
+        self.registry |= {(change.kind, change.id): change for change in changes}
+        self.recorded.append((facts, private))
+        return Receipt(index=len(self.recorded), entry=b"", proof=b"", salt=b"")
 
     def _take_over(self, rules: Mapping[DatasetId, Rules]) -> None:
         self.rules = rules
@@ -92,7 +114,7 @@ async def test_p3_the_next_revision_is_recorded_and_then_serves(house: House) ->
 
     assert await house.renew() == ()
     assert house.revisions == [2]
-    assert house.registry[PUMS].document == revision(2).encode()
+    assert house.recorded_text == revision(2)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +135,10 @@ async def test_p3_a_broken_revision_leaves_the_last_good_one_active_and_is_told(
 
     faults = await house.renew()
 
+    assert house.told[-1] == faults
     assert {fault.file for fault in faults} == {f"{PUMS}.yaml"}
     assert house.revisions == [1]
-    assert house.registry[PUMS].document == revision(1).encode()
+    assert house.recorded_text == revision(1)
 
 
 async def test_p3_a_revision_that_its_source_does_not_fit_leaves_the_last_good_one_active(
@@ -128,7 +151,7 @@ async def test_p3_a_revision_that_its_source_does_not_fit_leaves_the_last_good_o
     faults = await house.renew()
 
     assert [fault.message for fault in faults] == ["the source has no column `age`"]
-    assert (house.revisions, house.registry[PUMS].document) == ([1], revision(1).encode())
+    assert (house.revisions, house.recorded_text) == ([1], revision(1))
 
 
 async def test_p1_a_revision_that_cannot_be_recorded_does_not_serve(house: House) -> None:
@@ -147,10 +170,201 @@ async def test_p1_a_revision_that_cannot_be_recorded_does_not_serve(house: House
 
 async def test_p3_a_file_that_is_gone_takes_its_dataset_out_of_service(house: House) -> None:
     """Promise P3."""
-    (house.folder / f"{PUMS}.yaml").unlink()
+    (house.home / "policies" / f"{PUMS}.yaml").unlink()
 
     assert await house.renew() == ()
     assert house.revisions == []
+
+
+def a_document(text: str, name: str = PUMS, **signed_as: str | int) -> SignedDocument:
+    return SignedDocument(name=name, text=text.encode(), note=signed(text, **signed_as))
+
+
+async def test_p3_a_revision_that_is_sent_is_put_into_the_home_recorded_and_serves(house: House) -> None:
+    """Promise P3: and the entry names dataset, revision, digest and the steward's key."""
+    document = replace(a_document(revision(2), cases=digest_of(b"cases")), cases=b"cases")
+
+    assert await house.renew.activate((document,), by="lan") == ()
+
+    folder = house.home / "policies"
+    assert (house.revisions, house.recorded_text) == ([2], revision(2))
+    assert (folder / f"{PUMS}.yaml").read_bytes() == document.text
+    assert (folder / f"{PUMS}.yaml.sig").read_bytes() == document.note
+    assert (folder / "tests" / f"{PUMS}.yaml").read_bytes() == b"cases"
+    assert house.recorded[-1] == (
+        {
+            "event": "activate",
+            "dataset": PUMS,
+            "revision": 2,
+            "rules_sha256": digest_of(document.text),
+            "steward": steward_of("census").vkey,
+        },
+        {"user": b"lan"},
+    )
+    assert await house.renew() == ()
+    assert (house.revisions, len(house.recorded)) == ([2], 2)
+
+
+def changed_after(text: str) -> SignedDocument:
+    return replace(a_document(text), text=text.encode() + b"\n")
+
+
+REFUSED = {
+    "nobody signed it": (
+        SignedDocument(name=PUMS, text=revision(2).encode()),
+        "not signed: a steward runs `gateway policy sign FILE --key KEY`",
+    ),
+    "a blank line was added": (changed_after(revision(2)), "the signature is over other bytes"),
+    "the signature is of another revision": (
+        replace(a_document(revision(2)), note=signed(revision(1))),
+        f"the signature is over other bytes, of `{PUMS}` revision 1: sign again what shall count",
+    ),
+    "the signature is of another dataset": (
+        replace(a_document(revision(2)), note=signed(revision(2).replace(f"id: {PUMS}", "id: other", 1))),
+        "the signature is over other bytes, of `other` revision 2",
+    ),
+    "the signature names another dataset": (
+        a_document(revision(2), dataset="other"),
+        "the signature tells of another document",
+    ),
+    "the signature names another revision": (
+        a_document(revision(2), revision=3),
+        "the signature tells of another document",
+    ),
+    "the signature names another lineage": (
+        a_document(revision(2), lineage="other"),
+        "the signature tells of another document",
+    ),
+    "the steward is another agency's": (
+        a_document(revision(2), publisher="nso"),
+        "`keys/stewards` of the home has no steward of `nso`",
+    ),
+    "an older revision is put back": (
+        a_document(revision(1).replace("Chief", "Head")),
+        "revision 1 is active: what differs from it is revision 2",
+    ),
+    "a revision is left out": (a_document(revision(3)), "revision 1 is active"),
+    "the cases are others": (
+        replace(a_document(revision(2), cases=digest_of(b"cases")), cases=b"cases that come out"),
+        "the cases are not those that were signed",
+    ),
+    "the cases were taken away": (
+        a_document(revision(2), cases=digest_of(b"cases")),
+        "the cases are not those that were signed",
+    ),
+    "cases were added": (
+        replace(a_document(revision(2)), cases=b"cases"),
+        "the cases are not those that were signed",
+    ),
+    "it is named after another": (
+        a_document(revision(2), name="other"),
+        f"the file must be named `{PUMS}.yaml`",
+    ),
+    "its name leads out of the folder": (
+        a_document(revision(2), name="../gateway"),
+        f"the file must be named `{PUMS}.yaml`",
+    ),
+    "it does not load": (
+        a_document(revision(2).replace("permits:", "permitz:")),
+        "did you mean `permits`",
+    ),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+async def test_p3_what_is_sent_and_cannot_serve_changes_nothing(house: House, why: str) -> None:
+    """Promise P3: neither what decides, nor the home, nor the log; the next in the same act too."""
+    document, said = REFUSED[why]
+    other = revision(1).replace(f"id: {PUMS}", "id: us.census.zz", 1)
+    before = files_of(house.home)
+
+    with pytest.raises(ActRefused) as refused:
+        await house.renew.activate((a_document(other, "us.census.zz"), document), by="lan")
+
+    assert said in refused.value.detail
+    assert (house.revisions, len(house.recorded), files_of(house.home)) == ([1], 1, before)
+
+
+def files_of(home: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(home.rglob("*")) if path.is_file()}
+
+
+async def test_p3_a_sent_revision_that_its_source_does_not_fit_changes_nothing(house: House) -> None:
+    """Promise P3."""
+    house.wrong = ("the source has no column `age`",)
+    before = files_of(house.home)
+
+    with pytest.raises(ActRefused, match="the source has no column `age`"):
+        await house.renew.activate((a_document(revision(2)),), by="lan")
+
+    assert (house.revisions, files_of(house.home)) == ([1], before)
+
+
+async def test_two_documents_that_belong_together_come_into_force_together(house: House) -> None:
+    """One lineage has one budget, so neither could change it alone."""
+    await twins(house)
+    both = []
+    for name in (PUMS, "us.census.zz"):
+        text = revision(2).replace(f"id: {PUMS}", f"id: {name}", 1)
+        both.append(a_document(text.replace('client: {rho: "1000"}', 'client: {rho: "9"}'), name))
+
+    with pytest.raises(ActRefused, match="another unit or other budgets"):
+        await house.renew.activate((both[0],), by="lan")
+    assert await house.renew.activate(tuple(both), by="lan") == ()
+    assert house.revisions == [2, 2]
+
+
+async def test_only_one_activation_at_a_time(house: House) -> None:
+    """Nobody waits behind a source that is prepared for minutes."""
+    first = asyncio.create_task(house.renew.activate((a_document(revision(2)),), by="lan"))
+    await asyncio.sleep(0)
+
+    with pytest.raises(ActRefused, match="being renewed at this moment"):
+        await house.renew.activate((a_document(revision(2)),), by="minh")
+    assert await first == ()
+    assert house.revisions == [2]
+
+
+async def test_p3_whom_the_home_trusts_counts_from_the_next_renewal_on(house: House) -> None:
+    """Promise P3: with the steward their documents go, the last good one too; another may sign these."""
+    (row,) = await house.renew.shown()
+    assert row["steward"] == steward_of("census").vkey
+    (house.home / "keys" / "stewards" / "census.vkey").unlink()
+    assert house.revisions == [1]
+
+    faults = await house.renew()
+
+    assert house.revisions == []
+    assert {fault.message for fault in faults} == {"`keys/stewards` of the home has no steward of `census`"}
+    lan = StewardKey("census", Ed25519PrivateKey.generate())
+    trust_steward(house.home, lan.vkey, name="lan")
+    assert "no trusted steward of `census` signed this" in (await house.renew())[0].message
+    (house.home / "policies" / f"{PUMS}.yaml.sig").write_bytes(signature(statement(revision(1)), lan))
+    assert await house.renew() == ()
+    assert (house.revisions, house.recorded[-1][0]["steward"]) == ([1], lan.vkey)
+
+
+async def test_p3_whoever_trusts_nobody_rolls_nothing_back(house: House) -> None:
+    """Promise P3: the numbers go on from what the log has, whoever is trusted now."""
+    house.write(revision(2))
+    assert await house.renew() == ()
+    (house.home / "keys" / "stewards" / "census.vkey").unlink()
+    assert (await house.renew(), house.revisions)[1] == []
+
+    house.write(revision(1))
+
+    (fault,) = [fault for fault in await house.renew() if fault.line > 1]
+    assert fault.message == "revision 2 is active: what differs from it is revision 3"
+    assert house.revisions == [2]
+
+
+async def test_a_home_that_does_not_say_whom_it_trusts_renews_nothing(house: House) -> None:
+    house.write(revision(2))
+    (house.home / "keys" / "stewards" / "minh.vkey").write_text("census+00000000+AQ==\n")
+
+    with pytest.raises(HomeInvalid, match=r"steward's key `minh\.vkey` is no verifier key"):
+        await house.renew()
+    assert (house.revisions, len(house.recorded)) == ([1], 1)
 
 
 async def reloaded(house: House, times: int) -> int:

@@ -1,39 +1,70 @@
 """Which sharing rules are active, also when a document is broken (promise P3)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from house import signed, steward_of
 from real_data import PUMS, PUMS_RULES
 
-from gateway.services.stewardship import RULES, activated
+from gateway.policy.rules import Rules
+from gateway.services import stewardship
+from gateway.services.documents import read_documents
+from gateway.services.stewardship import RULES, SIGNATURE, Activation
 from gateway.terms.entry import Change
+from gateway.terms.identifiers import DatasetId
+from gateway.transparency.note import parse_vkey
 
 BROKEN = PUMS_RULES.replace("revision: 1", "revision: 2\nrevison: 2")
-KNOWN = (Change(kind=RULES, id=PUMS, document=PUMS_RULES.encode()),)
+STEWARD = steward_of("census")
+
+
+def known_as(name: str, text: str) -> tuple[Change, ...]:
+    """What the ledger has of a document that was activated."""
+    return (
+        Change(kind=RULES, id=name, document=text.encode()),
+        Change(kind=SIGNATURE, id=name, document=signed(text)),
+    )
+
+
+KNOWN = known_as(PUMS, PUMS_RULES)
 
 
 def folder_with(tmp_path: Path, text: str, name: str = f"{PUMS}.yaml") -> Path:
     (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / f"{name}.sig").write_bytes(signed(text))
     return tmp_path
+
+
+def activated(
+    folder: Path, known: tuple[Change, ...], *, loaded: Mapping[DatasetId, Rules] | None = None
+) -> Activation:
+    stewards = (parse_vkey(STEWARD.vkey),)
+    return stewardship.activated(read_documents(folder), stewards, known, loaded=loaded)
+
+
+def changes_of(found: Activation) -> tuple[Change, ...]:
+    """What is to be recorded, in order."""
+    return tuple(change for taken in found.taken.values() for change in taken.changes)
 
 
 def test_a_new_document_is_served_and_told_to_the_ledger(tmp_path: Path) -> None:
     found = activated(folder_with(tmp_path, PUMS_RULES), ())
 
-    assert (list(found.rules), found.changes, found.faults) == ([PUMS], KNOWN, ())
+    assert (list(found.rules), changes_of(found), found.faults) == ([PUMS], KNOWN, ())
 
 
 def test_a_document_that_the_ledger_knows_is_served_without_another_entry(tmp_path: Path) -> None:
     found = activated(folder_with(tmp_path, PUMS_RULES), KNOWN)
 
-    assert (list(found.rules), found.changes) == ([PUMS], ())
+    assert (list(found.rules), changes_of(found)) == ([PUMS], ())
 
 
 def test_p3_a_broken_document_stops_as_a_whole(tmp_path: Path) -> None:
     """Promise P3: nothing of it is served, and where it is wrong is said."""
     found = activated(folder_with(tmp_path, BROKEN), ())
 
-    assert (dict(found.rules), found.changes) == ({}, ())
+    assert (dict(found.rules), changes_of(found)) == ({}, ())
     assert [(fault.file, fault.line) for fault in found.faults] == [(f"{PUMS}.yaml", 4)]
 
 
@@ -53,7 +84,7 @@ def test_p3_another_document_is_the_next_revision_or_it_does_not_serve(tmp_path:
     found = activated(folder_with(tmp_path, other), KNOWN)
 
     assert [rules.dataset.revision for rules in found.rules.values()] == [1]
-    assert (found.changes, [str(fault) for fault in found.faults]) == (
+    assert (changes_of(found), [str(fault) for fault in found.faults]) == (
         (),
         [f"{PUMS}.yaml:3:11: revision 1 is active: what differs from it is revision 2"],
     )
@@ -78,7 +109,7 @@ def test_p3_the_next_revision_serves_and_is_told_to_the_ledger(tmp_path: Path) -
     found = activated(folder_with(tmp_path, text), KNOWN)
 
     assert [rules.dataset.revision for rules in found.rules.values()] == [2]
-    assert found.changes == (Change(kind=RULES, id=PUMS, document=text.encode()),)
+    assert changes_of(found) == known_as(PUMS, text)
 
 
 def test_a_document_at_hand_is_not_read_again(tmp_path: Path) -> None:
@@ -93,7 +124,7 @@ def test_p3_a_revision_that_cannot_serve_beside_the_others_leaves_the_last_good_
 ) -> None:
     """Promise P3: not nothing, and not the new one."""
     beside = PUMS_RULES.replace(f"id: {PUMS}", "id: us.census.zz", 1)
-    known = (*KNOWN, Change(kind=RULES, id="us.census.zz", document=beside.encode()))
+    known = (*KNOWN, *known_as("us.census.zz", beside))
     folder_with(tmp_path, PUMS_RULES)
     wider = beside.replace("revision: 1", "revision: 2").replace(
         'client: {rho: "1000"}', 'client: {rho: "9"}'
@@ -106,7 +137,7 @@ def test_p3_a_revision_that_cannot_serve_beside_the_others_leaves_the_last_good_
         PUMS: 1,
         "us.census.zz": 1,
     }
-    assert (found.changes, len(found.faults)) == ((), 1)
+    assert (changes_of(found), len(found.faults)) == ((), 1)
 
 
 def test_p3_what_two_documents_of_a_lineage_open_together_both_owners_acknowledge(tmp_path: Path) -> None:
@@ -122,8 +153,8 @@ def test_p3_what_two_documents_of_a_lineage_open_together_both_owners_acknowledg
     assert list(refused.rules) == [PUMS]
     assert "both owners must acknowledge `rows_and_statistics`" in str(refused.faults[0])
     for name in (PUMS, "us.census.zz"):
-        file = tmp_path / f"{name}.yaml"
-        file.write_text(file.read_text().replace("permits:\n", f"{word}permits:\n"))
+        text = (tmp_path / f"{name}.yaml").read_text()
+        folder_with(tmp_path, text.replace("permits:\n", f"{word}permits:\n"), f"{name}.yaml")
     assert list(activated(tmp_path, ()).rules) == [PUMS, "us.census.zz"]
 
 
@@ -161,7 +192,7 @@ def test_p2_one_source_is_one_budget_whatever_document_shows_it(
 
     assert list(found.rules) == [PUMS]
     assert says in str(found.faults[0])
-    assert [change.id for change in found.changes] == [PUMS]
+    assert list(found.taken) == [PUMS]
 
 
 def test_two_documents_may_show_one_lineage_under_the_same_budgets(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ ORDERS = Orders(
     settings=Settings(origin="https://gateway.example", log_origin="gateway.example/log/2026"),
     log_vkeys="",
     nonce_secret=bytes(32),
+    pseudonyms=(),
 )
 
 
@@ -34,7 +35,7 @@ async def test_a_worker_that_cannot_be_started_is_told_of_and_tried_again(
     with socket.create_server(("127.0.0.1", 0)) as listening, structlog.testing.capture_logs() as told:
         crew = Crew(
             home=tmp_path,
-            orders=ORDERS,
+            orders=lambda: ORDERS,
             server=None,  # type: ignore[arg-type]  # nobody comes so far as to be served
             listening=listening,
             metrics=tmp_path / "metrics",

@@ -16,20 +16,23 @@ from gateway.serving.key_ages import key_ages_told
 LOG = "gateway.test/log"
 
 
-async def test_an_old_key_is_told_of_at_the_start_and_again(
+async def test_an_old_key_is_told_of_once_a_day_and_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure_log()
     keyring = Keyring.create(tmp_path / "keys", log_name=LOG)
-    made = time.time() - (DAYS["tokens"] - 5.5) * DAY_S
-    os.utime(tmp_path / "keys" / "tokens.pem", (made, made))
-
-    async with key_ages_told(tmp_path / "keys", log_name=LOG, every_s=0.05):
-        await asyncio.sleep(0.4)
+    for days in (5.5, 4.5):
+        made = time.time() - (DAYS["tokens"] - days) * DAY_S
+        os.utime(tmp_path / "keys" / "tokens.pem", (made, made))
+        async with key_ages_told(tmp_path / "keys", log_name=LOG, every_s=0.05):
+            await asyncio.sleep(0.4)
 
     captured = capsys.readouterr()
     lines = [json.loads(line) for line in (captured.out + captured.err).splitlines() if "key_due" in line]
-    assert len(lines) >= 2
-    assert {(line["kind"], line["key"], line["days_left"]) for line in lines} == {
-        ("tokens", keyring.tokens.kid, 5)
-    }
+    assert [(line["kind"], line["key"], line["days_left"]) for line in lines] == [
+        ("tokens", keyring.tokens.kid, 5),
+        ("tokens", keyring.tokens.kid, 4),
+    ]
+    assert "key_undivided" in captured.out + captured.err
+    shown = telemetry.REGISTRY.get_sample_value("gateway_key_days_left", {"kind": "tokens"})
+    assert shown == 4

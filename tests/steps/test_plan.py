@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 from builders import a_caller, a_permit, a_query
 
-from gateway.errors import QuestionRefused
+from gateway.errors import NotAcceptable, NotPermitted, QuestionRefused
 from gateway.keyring.keyring import Keyring
 from gateway.steps.plan import MakePlan
+from gateway.terms.controlled import Trigger
+from gateway.terms.format import Format
 from gateway.terms.identifiers import OrgId
-from gateway.terms.permit import Permit
+from gateway.terms.permit import Permit, Reason
 from gateway.terms.plan import Plan, ProxyPlan
 from gateway.terms.query import Action
 from gateway.terms.treatment import Redact
@@ -73,3 +75,29 @@ async def test_a_refusal_is_refused_each_time(step: MakePlan) -> None:
     for _ in range(2):
         with pytest.raises(QuestionRefused):
             await planned(step, permit, query_string="page=10000")
+
+
+async def test_p3_what_needs_approval_is_refused_before_anything_is_charged_and_as_a_dry_run(
+    step: MakePlan,
+) -> None:
+    """Promise P3."""
+    permit = replace(a_proxy_permit(), triggers=(Trigger(action=Action.PROXY),))
+
+    with pytest.raises(NotPermitted) as raised:
+        await planned(step, permit)
+
+    assert raised.value.reason is Reason.APPROVAL_NEEDED
+
+
+async def test_a_format_that_the_permit_does_not_deliver_in_is_refused_with_those_that_it_does(
+    step: MakePlan,
+) -> None:
+    permit = replace(a_proxy_permit(), formats=frozenset({Format.CSV}))
+    asked = {"method": "GET", "action": Action.PROXY, "upstream_path": "/pages", "body": b""}
+
+    for accept in ("*/*", "application/json", "application/json, text/csv;q=0.9"):
+        with pytest.raises(NotAcceptable, match="accept `text/csv`"):
+            await step(a_query(**asked, accept=accept), a_caller(), permit)
+
+    assert await step(a_query(**asked, accept="text/csv"), a_caller(), permit)
+    assert await step(a_query(**asked, dry_run=True), a_caller(), permit), "a plan is always JSON"

@@ -279,7 +279,7 @@ CLAIMS: dict[str, Attack] = {
     "37 cnf empty": (lambda w: w.token(cnf={}), "claim-cnf"),
     "37 cnf with two methods": (
         lambda w: w.token(cnf={"jkt": w.jkt(w.proof_key), "x5t#S256": w.jkt(w.proof_key)}),
-        "claim-cnf",
+        "claims-inconsistent",
     ),
     "37 cnf of a certificate": (lambda w: w.token(cnf={"x5t#S256": w.jkt(w.proof_key)}), "claim-cnf"),
     "37 jkt a list": (lambda w: w.token(cnf={"jkt": [w.jkt(w.proof_key)]}), "claim-jkt"),

@@ -31,7 +31,15 @@ from gateway.terms.identifiers import (
 )
 from gateway.terms.loss import Caps, Loss, PicoDelta, PicoRho
 from gateway.terms.permit import Function, Permit
-from gateway.terms.plan import Measure, MeasureKind, Output, OutputKind, RowsPlan, StatisticPlan
+from gateway.terms.plan import (
+    LookupPlan,
+    Measure,
+    MeasureKind,
+    Output,
+    OutputKind,
+    RowsPlan,
+    StatisticPlan,
+)
 from gateway.terms.predicate import EVERY_ROW
 from gateway.terms.query import Action, Query
 from gateway.terms.treatment import Keep
@@ -138,6 +146,22 @@ def a_statistic_plan(**changes: Any) -> StatisticPlan:
         loss=Loss(PicoRho(5 * 10**9), PicoDelta(0)),
         release_after_s=0.0,
         digest="1" * 64,
+    )
+    return replace(plan, **changes)
+
+
+def a_lookup_plan(**changes: Any) -> LookupPlan:
+    plan = LookupPlan(
+        dataset=a_dataset(),
+        columns=((ColumnName("age"), Keep()),),
+        predicate=EVERY_ROW,
+        by=(ColumnName("id"),),
+        keys=(("001085012345",), ("001190023456",)),
+        rows_max=3,
+        order_key=bytes(32),
+        loss=Loss(PicoRho(0), PicoDelta(0), 2),
+        release_after_s=0.0,
+        digest="3" * 64,
     )
     return replace(plan, **changes)
 

@@ -1,12 +1,13 @@
 """The allow/deny part of a document in Cedar (cedarpolicy.com), an evaluator that we did not write.
 
-One Cedar request asks for one column (of a statistic: by one function; of a proxy: of one path). So that
+One Cedar request asks for one column (of a statistic: by one function; of a proxy: of one path; of a
+lookup: by one key and with some attributes that match). So that
 two permits meet at the strictest, a permit stands as two policies: it permits what it matches, and it
 forbids what it matches but does not give. What is not known of a caller is an absent attribute.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from itertools import product
 from typing import Any
@@ -54,10 +55,24 @@ def _gives(rule: PermitRule) -> str:
     given = [f"{columns}.contains(context.column)", f"context.level >= {int(rule.assurance)}"]
     given.append(f'(context.may != "aggregate" || {_set(rule.functions)}.contains(context.function))')
     given.append(f'(context.may != "proxy" || {_set(p.path for p in rule.paths)}.contains(context.path))')
+    given.append(f'(context.may != "lookup" || {_by(rule)})')
     if rule.age_max_s is not None:
-        fresh = f"context.age >= {-CLOCK_AHEAD_MAX_S} && context.age <= {rule.age_max_s}"
-        given.append(f"(context has age && {fresh})")
+        given.append(f"(context.unattended || {_within(rule.age_max_s)})")
+    given.append(f"(!context.unattended || {_within(rule.unattended_s)})")
     return " && ".join(given)
+
+
+def _by(rule: PermitRule) -> str:
+    if rule.lookup is None:
+        return "false"
+    matching = f"context.matching.containsAll({_set(rule.lookup.matching)})"
+    return f'(context.key == "{rule.lookup.key}" && {matching})'
+
+
+def _within(age_max_s: int | None) -> str:
+    if age_max_s is None:
+        return "false"
+    return f"(context has age && context.age >= {-CLOCK_AHEAD_MAX_S} && context.age <= {age_max_s})"
 
 
 def _forbids(rule: ForbidRule) -> str:
@@ -74,6 +89,11 @@ def policies_of(rules: Rules) -> str:
         lines.append(f"permit {SCOPE} when {{ {_matches(permit)} }};")
         lines.append(f"forbid {SCOPE} when {{ ({_matches(permit)}) && !({_gives(permit)}) }};")
     lines += [f"forbid {SCOPE} when {{ {_forbids(forbid)} }};" for forbid in rules.forbids]
+    for forbid, permit in product(rules.forbids, rules.permits):  # nor is what is forbidden compared
+        if permit.lookup is not None and permit.lookup.columns & forbid.columns:
+            whole = _forbids(replace(forbid, columns=frozenset()))
+            tried = f'context.may == "lookup" && {_matches(permit)}'
+            lines.append(f"forbid {SCOPE} when {{ {whole} && {tried} }};")
     return "\n".join(lines)
 
 
@@ -84,6 +104,8 @@ class Point:
     column: str
     function: str
     path: str
+    key: str
+    matching: tuple[str, ...]
 
 
 def points_of(rules: Rules, action: Action) -> list[Point]:
@@ -95,9 +117,19 @@ def points_of(rules: Rules, action: Action) -> list[Point]:
         kinds.setdefault((*shown, *taken), column.name)
     functions = [*Function] if action is Action.AGGREGATE else [""]
     paths = sorted({path.path for permit in rules.permits for path in permit.paths}) or [""]
+    lookups = [permit.lookup for permit in rules.permits if permit.lookup is not None]
+    keys = sorted({lookup.key for lookup in lookups}) or [""]
+    every = tuple(sorted({name for lookup in lookups for name in lookup.matching}))
+    matching = sorted({every, *(lookup.matching for lookup in lookups)})
     return [
         Point(*point)
-        for point in product(kinds.values(), functions, paths if action is Action.PROXY else [""])
+        for point in product(
+            kinds.values(),
+            functions,
+            paths if action is Action.PROXY else [""],
+            keys if action is Action.LOOKUP else [""],
+            matching if action is Action.LOOKUP else [()],
+        )
     ]
 
 
@@ -110,7 +142,10 @@ def _request(ask: Ask, point: Point) -> dict[str, Any]:
         "column": point.column,
         "function": str(point.function),
         "path": point.path,
+        "key": point.key,
+        "matching": list(point.matching),
         "level": int(caller.assurance),
+        "unattended": caller.unattended,
         "day": ask.now.astimezone(UTC).date().toordinal(),
     }
     if caller.authenticated_at is not None:
@@ -148,6 +183,8 @@ def _leaves(decision: object, point: Point) -> bool:
         return False
     if decision.action is Action.AGGREGATE:
         return point.function in decision.functions
+    if decision.lookup is not None:
+        return point.key == decision.lookup.key and {*decision.lookup.matching} <= {*point.matching}
     if decision.action is Action.PROXY:
         return point.path in {path.path for path in decision.paths}
     return True

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import secrets
 import signal
 import socket
@@ -16,11 +17,15 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from gateway import wiring
 from gateway.cli.demo.cast import Firm
 from gateway.cli.demo.person import approve
 from gateway.client import Gateway
 from gateway.keyring.keyring import Keyring
+from gateway.keyring.stewards import StewardKey, trust_steward
+from gateway.policy.signature import NO_CASES, Statement, digest_of, signature
 from gateway.services.registration import (
     changes_of,
     new_agreement,
@@ -32,6 +37,8 @@ from gateway.settings import Settings
 
 START_S = 60.0
 LOG = "gateway.test/log/2026"
+STEWARD = Ed25519PrivateKey.generate()
+"""Of every agency: signs all documents, broken ones too."""
 
 
 def a_firm(org: str = "bank-a", org_class: str = "bank", purpose: str = "research", number: int = 1) -> Firm:
@@ -58,6 +65,8 @@ class House:
     port: int
     activated: set[str] = field(default_factory=set)
     """Clients that a person activated already: one activation lasts for hours, one code serves once."""
+    starting: tuple[tuple[str, ...], str] = ((), "")
+    """What every start is given more: arguments, and what is typed."""
 
     @property
     def origin(self) -> str:
@@ -103,19 +112,27 @@ class House:
 
         asyncio.run(put())
 
+    @property
+    def _command(self) -> tuple[str, ...]:
+        return (sys.executable, "-m", "gateway", "--home", str(self.home), "serve")
+
     @contextmanager
     def serving(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """Run ``gateway serve`` as a process of its own until the block ends."""
         log = self.home / "serve.err"
         with log.open("w", encoding="utf-8") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "--home", str(self.home), "serve", *arguments],
+                [*self._command, *self.starting[0], *arguments],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
                 env={**os.environ, "PYTHONWARNINGS": "default"},
             )
             try:
+                assert process.stdin is not None
+                process.stdin.write(self.starting[1])
+                process.stdin.close()
                 self._wait(process, log)
                 yield process
             finally:
@@ -171,8 +188,48 @@ def make_house(home: Path, *, data: Path, rules: dict[str, str], refusals_max: i
         ),
     )
     for name, text in rules.items():
-        (home / "policies" / f"{name}.yaml").write_text(text, encoding="utf-8")
+        put_rules(home, name, text)
     return House(home, port)
+
+
+def steward_of(publisher: str) -> StewardKey:
+    return StewardKey(publisher, STEWARD)
+
+
+def statement(text: str, **changed: str | int) -> Statement:
+    """Return what a document says of itself, as far as it can be read."""
+
+    def said(pattern: str, otherwise: str) -> str:
+        found = re.search(pattern, text, flags=re.MULTILINE)
+        return found[1] if found else otherwise
+
+    members: dict[str, str | int] = {
+        "publisher": said(r"\borg: ([a-z0-9-]+)", "nobody"),
+        "dataset": said(r"^id: (\S+)", "nothing"),
+        "revision": int(said(r"^revision: ([1-9][0-9]*)", "1")),
+        "lineage": said(r"\blineage: ([^,}\s]+)", "nothing"),
+        "document": digest_of(text.encode()),
+        "cases": NO_CASES,
+    }
+    return Statement(**{**members, **changed})  # type: ignore[arg-type]  # of their types
+
+
+def signed(text: str, **changed: str | int) -> bytes:
+    """Return the signature of the document's own steward."""
+    said = statement(text, **changed)
+    return signature(said, steward_of(said.publisher))
+
+
+def put_rules(home: Path, name: str, text: str) -> Path:
+    """Write a document and its signature into a home that trusts its steward from now on."""
+    publisher = statement(text).publisher
+    (home / "keys").mkdir(mode=0o700, exist_ok=True)
+    trust_steward(home, steward_of(publisher).vkey, name=publisher)
+    document = home / "policies" / f"{name}.yaml"
+    document.parent.mkdir(exist_ok=True)
+    document.with_name(f"{name}.yaml.sig").write_bytes(signed(text))
+    document.write_text(text, encoding="utf-8")
+    return document
 
 
 def free_port() -> int:

@@ -1,8 +1,8 @@
 """Every request that a document's rules can tell apart: its complete finite domain.
 
 Of each attribute: every name that some rule mentions, one that none does, and nothing (not known). Of
-assurance: each level; of the activation's age and of the day: both sides of every limit. Two requests
-that differ in nothing of this are the same to ``decide``.
+assurance: each level; of the activation's age and of the day: both sides of every limit; somebody is
+there, or a saved request runs. Two requests that differ in nothing of this are the same to ``decide``.
 """
 
 from collections.abc import Iterator
@@ -14,11 +14,14 @@ from builders import a_caller
 
 from gateway.policy.decide import CLOCK_AHEAD_MAX_S, Ask
 from gateway.policy.rules import Rules
-from gateway.terms.caller import Assurance
+from gateway.terms.caller import Assurance, SavedRun
 from gateway.terms.identifiers import AgreementId, PurposeId
+from gateway.terms.loss import PicoRho
 from gateway.terms.query import Action
 
 OTHER = {"org_class": "stranger", "agreement": "AGR-STRANGER", "country": "ZZ", "purpose": "stranger"}
+
+A_RUN = SavedRun(activation="act-1", number=0, over_at_ms=0, pico_rho_max=PicoRho(0))
 
 
 def names_of(rules: Rules) -> dict[str, list[str]]:
@@ -40,13 +43,14 @@ def days_of(rules: Rules) -> list[date]:
 
 def ages_of(rules: Rules) -> list[int | None]:
     """Ages of an activation in seconds; None: no person activated it."""
-    limits = {permit.age_max_s for permit in rules.permits if permit.age_max_s is not None}
+    spans = [span for permit in rules.permits for span in (permit.age_max_s, permit.unattended_s)]
+    limits = {span for span in spans if span is not None}
     edges = {0, -CLOCK_AHEAD_MAX_S, -CLOCK_AHEAD_MAX_S - 1, *limits, *(limit + 1 for limit in limits)}
     return [None, *sorted(edges)]
 
 
 def size_of(rules: Rules) -> int:
-    size = len(Action) * len(Assurance) * len(ages_of(rules)) * len(days_of(rules))
+    size = 2 * len(Action) * len(Assurance) * len(ages_of(rules)) * len(days_of(rules))
     for names in names_of(rules).values():
         size *= len(names)
     return size
@@ -70,8 +74,9 @@ def requests(rules: Rules) -> Iterator[Ask]:
 
 def domain(rules: Rules, *, first: int = 0, step: int = 1) -> Iterator[Ask]:
     """Yield the requests numbered ``first``, ``first + step`` and so on, of ``size_of(rules)``."""
-    points = product(requests(rules), Assurance, ages_of(rules), days_of(rules))
-    for ask, assurance, age_s, day in islice(points, first, None, step):
+    points = product(requests(rules), Assurance, ages_of(rules), days_of(rules), (None, A_RUN))
+    for ask, assurance, age_s, day, saved in islice(points, first, None, step):
         now = datetime.combine(day, time(12), UTC)
         at = None if age_s is None else now - timedelta(seconds=age_s)
-        yield replace(ask, caller=replace(ask.caller, assurance=assurance, authenticated_at=at), now=now)
+        caller = replace(ask.caller, assurance=assurance, authenticated_at=at, saved=saved)
+        yield replace(ask, caller=caller, now=now)

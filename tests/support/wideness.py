@@ -7,7 +7,8 @@ have: of paths and parameters those count that both judgements name.
 from dataclasses import replace
 
 from gateway.policy.meet import meet
-from gateway.terms.permit import Permit, Refusal
+from gateway.terms.controlled import Trigger
+from gateway.terms.permit import Lookup, Permit, Refusal
 from gateway.terms.predicate import AllOf, AnyOf, Comparison, Not, Predicate
 from gateway.terms.treatment import Drop
 from gateway.terms.upstream import Binding, Cursor, Fixed, Order, Position, Size, UpstreamPath
@@ -28,7 +29,19 @@ def no_wider(narrow: Permit | Refusal, wide: Permit | Refusal) -> bool:
         and narrow.groups_max <= wide.groups_max
         and narrow.loss_max.rho <= wide.loss_max.rho
         and _paths_within(narrow.paths, wide.paths)
+        and _lookup_within(narrow.lookup, wide.lookup)
         and _cheaper(narrow, wide)
+        and narrow.formats <= wide.formats
+        and all(any(_hits_all_of(mine, theirs) for mine in narrow.triggers) for theirs in wide.triggers)
+    )
+
+
+def _hits_all_of(one: Trigger, other: Trigger) -> bool:
+    """Whether each request that hits ``other`` hits ``one`` too."""
+    return (
+        one.action in {None, other.action}
+        and one.column in {None, other.column}
+        and (one.rows_over is None or (other.rows_over is not None and one.rows_over <= other.rows_over))
     )
 
 
@@ -58,7 +71,18 @@ def _cheaper(narrow: Permit, wide: Permit) -> bool:
         (wide.caps.lineage, wide.caps.organisation, wide.caps.client),
         strict=True,
     )
-    return all(mine.rho <= theirs.rho for mine, theirs in pairs)
+    return all(mine.rho <= theirs.rho and mine.keys <= theirs.keys for mine, theirs in pairs)
+
+
+def _lookup_within(narrow: Lookup | None, wide: Lookup | None) -> bool:
+    if narrow is None or wide is None:
+        return narrow is None
+    return (
+        narrow.key == wide.key
+        and {*wide.matching} <= {*narrow.matching}
+        and narrow.keys_max <= wide.keys_max
+        and narrow.rows_max <= wide.rows_max
+    )
 
 
 def _paths_within(narrow: tuple[UpstreamPath, ...], wide: tuple[UpstreamPath, ...]) -> bool:

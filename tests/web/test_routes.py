@@ -46,6 +46,8 @@ def test_an_open_path_is_no_route_of_the_flow(path: str) -> None:
         ("POST", "/activate", "activate", None, False),
         ("GET", "/account", "account_page", None, False),
         ("POST", "/account", "account", None, False),
+        ("GET", "/enrol", "enrol_page", None, False),
+        ("POST", "/enrol", "enrol", None, False),
     ],
 )
 def test_a_path_leads_to_its_route(

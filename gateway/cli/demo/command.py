@@ -12,9 +12,9 @@ from gateway import wiring
 from gateway.cli.demo.cast import LINEAGE, firms, records_of
 from gateway.cli.demo.house import Held, make_home
 from gateway.cli.demo.screen import Screen
+from gateway.cli.demo.sensors import sensors
 from gateway.cli.demo.walk import Walk, walk
 from gateway.errors import HomeInvalid
-from gateway.pseudonym import value_of
 from gateway.serving.serve import Serving, serve
 
 
@@ -35,16 +35,17 @@ def demo(
 ) -> None:
     """Watch the gateway do its whole job, with invented people, in about twenty seconds.
 
-    Makes a home, two agencies' data and three firms; serves; then pulls masked rows, asks a noisy
+    Makes a home, six agencies' data and three firms; serves; then pulls masked rows, asks a noisy
     statistic, is refused something, and proves offline that the answers stand in the log.
     """
     started = time.monotonic()
     screen = Screen(quiet=as_json)
     folder = folder or home / "demo"
     port = port or _free_port()
-    with screen.working("making a home") as told:
-        held = make_home(folder, people=people, seed=seed, port=port, told=told)
-    wiring.run(_run(folder, screen, held, started, once=once, as_json=as_json))
+    with sensors(seed) as upstream:
+        with screen.working("making a home") as told:
+            held = make_home(folder, people=people, seed=seed, port=port, sensors=upstream, told=told)
+        wiring.run(_run(folder, screen, held, started, once=once, as_json=as_json))
 
 
 async def _run(
@@ -82,8 +83,8 @@ def _told_of_failure(ready: asyncio.Future[Serving], ended: asyncio.Task[None]) 
 def _reversed(walked: Walk, gateway: wiring.Gateway, held: Held) -> dict[str, object]:
     """Return what the agency holds on the person shown: with its key it can reverse the pseudonym."""
     firm = walked.logins[1].firm
-    key = gateway.keyring.pseudonyms.token_key(f"{LINEAGE}/citizen_id", firm.org)
-    return held.person(value_of(str(walked.fullest_row["citizen_id"]), key))
+    token = str(walked.fullest_row["citizen_id"])
+    return held.person(gateway.keyring.pseudonym_keys.value_of(token, f"{LINEAGE}/citizen_id", firm.org))
 
 
 def _keep(folder: Path, walked: Walk, vkey: str) -> Path:

@@ -1,19 +1,25 @@
-"""The demo's installation: a fresh home, invented people, two agencies' rules.
+"""The demo's installation: a fresh home, invented people, the rules of all six documents that ship.
 
 A home is only ever replaced if a demo made it (it holds the marker file).
 """
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from gateway import wiring
-from gateway.cli.demo.cast import HOUSEHOLDS, VISITS
 from gateway.errors import HomeInvalid
+from gateway.keyring.stewards import own_steward_key, trust_steward
+from gateway.policy.load import load_rules
+from gateway.policy.signature import signature, statement_of
+from gateway.services.documents import FOLDER, SUFFIX, put_document, read_cases, read_document
 from gateway.settings import Settings
-from gateway.synthetic.write import write_households, write_visits
+from gateway.synthetic.write import write_households, write_registers, write_visits
 
+SENSORS: Final = "https://sensors.example/v2"
+"""The upstream of a document that ships; the demo has one of its own in its place."""
 MARKER: Final = ".gateway-demo"
 RULES: Final = Path(__file__).parents[3] / "policies"
 
@@ -31,8 +37,10 @@ class Held:
         return row
 
 
-def make_home(home: Path, *, people: int, seed: int, port: int, told: Callable[[str], None]) -> Held:
-    """Make the demo's home anew: keys, settings, data and sharing rules.
+def make_home(
+    home: Path, *, people: int, seed: int, port: int, sensors: str, told: Callable[[str], None]
+) -> Held:
+    """Make the demo's home anew: keys, settings, data and sharing rules; ``sensors`` is the upstream's URL.
 
     Raises:
         HomeInvalid: The folder exists and no demo made it.
@@ -54,10 +62,25 @@ def make_home(home: Path, *, people: int, seed: int, port: int, told: Callable[[
             device_interval_s=1,
         ),
     )
-    for name in (HOUSEHOLDS, VISITS):
-        shutil.copy(RULES / f"{name}.yaml", home / "policies")
+    for path in sorted(RULES.glob(f"*{SUFFIX}")):
+        text = path.read_text(encoding="utf-8").replace(SENSORS, sensors)
+        (home / FOLDER / path.name).write_text(text, encoding="utf-8")
+    _sign(home)
     told(f"{people:,} invented people and their households")
     households = write_households(home / "data" / "households.parquet", people=people, seed=seed)
     told("their visits to hospitals")
     write_visits(home / "data" / "visits.csv", households, seed=seed)
+    told("their taxes, land and civil status")
+    write_registers(home / "data", households, seed=seed)
     return Held(households)
+
+
+def _sign(home: Path) -> None:
+    """Sign the documents as the agencies' stewards would; one key beside the home plays all of them."""
+    for path in sorted((home / FOLDER).glob(f"*{SUFFIX}")):
+        document = replace(read_document(path), cases=read_cases(RULES / path.name))
+        rules = load_rules(document.text, file=path.name)
+        steward = own_steward_key(home, rules.dataset.publisher, ask=str)
+        trust_steward(home, steward.vkey, name=rules.dataset.publisher)
+        note = signature(statement_of(rules, document.cases), steward)
+        put_document(home / FOLDER, replace(document, note=note))

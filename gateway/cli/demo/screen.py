@@ -43,7 +43,9 @@ class Screen:
         out = self._console
         out.print()
         out.print(Text("A gate between public data and the firms that build on it", style="bold"))
-        out.print(f"Two agencies, three firms, invented people. The gateway runs at {origin}.\n")
+        out.print(
+            f"{len(walked.rights[0][1])} datasets, three firms, invented people. It all runs at {origin}.\n"
+        )
         self._logins(walked)
         self._records(walked, held)
         self._statistic(walked)

@@ -43,7 +43,7 @@ def records(
 ) -> None:  # fmt: skip
     """Pull rows of a dataset, with personal data treated as its rules say."""
     with opened() as gateway, working(f"rows of {dataset}") as told:
-        asked = {"select": _names(select), "where": condition(gateway, dataset, where), "limit": limit}
+        asked = {"select": names(select), "where": condition(gateway, dataset, where), "limit": limit}
         accept = MEDIA_TYPES[_sent_as(form, every=every)]
         if every:
             pages: list[Answer] = []
@@ -94,15 +94,7 @@ def query(
         except (GatewayUnreachable, AnswerRefused):
             note(f"it may have been paid; the same command with --idempotency-key {key} does not pay twice")
             raise
-    _save([answer], save_receipt)
-    if form != "table":
-        write(answer.body, output)
-        return
-    document = answer.document
-    table(
-        document["columns"], [[cell(row[name]) for name in document["columns"]] for row in document["rows"]]
-    )
-    _show_charge(document["charge"])
+    shown(answer, form, output, save_receipt)
 
 
 @click.command(
@@ -135,7 +127,7 @@ def plan(
         if sql is not None:
             answer = gateway.plan(dataset, sql=sql, **price)
         else:
-            chosen = {"select": _names(select), "where": condition(gateway, dataset, where), "limit": limit}
+            chosen = {"select": names(select), "where": condition(gateway, dataset, where), "limit": limit}
             answer = gateway.plan(dataset, **chosen)
     if form == "json":
         write(answer.body + b"\n", None)
@@ -150,7 +142,8 @@ def _sent_as(form: str, *, every: bool) -> str:
     return "json" if form == "table" else form
 
 
-def _names(select: str | None) -> list[str] | None:
+def names(select: str | None) -> list[str] | None:
+    """Return the columns that were typed, joined by commas."""
     return None if select is None else [name.strip() for name in select.split(",")]
 
 
@@ -180,6 +173,24 @@ def _save(answers: list[Answer], path: Path | None) -> None:
         file = path if len(answers) == 1 else path.with_name(f"{path.stem}.{number}{path.suffix}")
         answer.receipt.save(file)
         note(f"receipt: {file}")
+
+
+def shown(answer: Answer, form: str, output: Path | None, save_receipt: Path | None) -> None:
+    """Show an answer that stands by itself, rows or a statistic, and keep its proof."""
+    _save([answer], save_receipt)
+    if form != "table":
+        write(answer.body, output)
+    elif "rho" in answer.document.get("charge", {}):
+        _show_statistic(answer.document)
+    else:
+        _show_rows([answer])
+
+
+def _show_statistic(document: dict[str, Any]) -> None:
+    table(
+        document["columns"], [[cell(row[name]) for name in document["columns"]] for row in document["rows"]]
+    )
+    _show_charge(document["charge"])
 
 
 def _show_rows(pages: list[Answer]) -> None:

@@ -45,9 +45,7 @@ async def _connect(
     for name in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows: Ctrl-C ends it there
             asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-    async with Gateway(
-        profile.gateway, client=profile.client, key=profile.private_key(), log_key=profile.log_key
-    ) as gateway:
+    async with Gateway(profile.gateway, **profile.gateway_options(), log_key=profile.log_key) as gateway:
         acr = await gateway.resume(profile.purpose)
         if acr == "aal1":
             note("no person's activation is left; most rules want one: run `gateway login`")

@@ -2,11 +2,12 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from gateway.cli.firm.screen import failure_document, note, plain, working
+from gateway.cli.firm.screen import failure_document, note, plain, prompted, working
 from gateway.cli.firm.session import FirmCommand, folder
 from gateway.client.failures import ProfileInvalid
 from gateway.client.keys import ClientKey
@@ -16,6 +17,7 @@ from gateway.client.sync import SyncGateway
 from gateway.client.wire import checked_origin
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+PRESENT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(
@@ -27,6 +29,9 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--client", help="The name that the operator registered this machine under; remembered.")
 @click.option("--purpose", help="What the data is used for; remembered.")
 @click.option("--key", type=FILE, help="The private key's file; one in the profile folder unless given.")
+@click.option("--certificate", type=PRESENT,
+              help="The certificate over --key, where the operator registers that; remembered.")  # fmt: skip
+@click.option("--ca", type=PRESENT, help="Authorities that may vouch for the gateway, in PEM; remembered.")
 @click.option("--new-key", type=FILE, help="Make a key in this file, print its public half, and stop.")
 @click.option("--hours", type=click.IntRange(1, 8), help="How long the activation is to last.")
 @click.option("--log-key", type=FILE, help="File with the log's verifier key, as the operator published it.")
@@ -37,6 +42,8 @@ def login(
     client: str | None,
     purpose: str | None,
     key: Path | None,
+    certificate: Path | None,
+    ca: Path | None,
     new_key: Path | None,
     hours: int | None,
     log_key: Path | None,
@@ -62,7 +69,15 @@ def login(
         raise click.UsageError(str(error)) from error
     file = _key_file(key, known)
     given = None if log_key is None else log_key.read_text(encoding="ascii", errors="replace").strip()
-    profile = Profile(gateway=origin, client=client, purpose=purpose, key=str(file), log_key="unknown")
+    profile = Profile(
+        gateway=origin,
+        client=client,
+        purpose=purpose,
+        key=str(file),
+        log_key="unknown",
+        ca=_remembered(ca, "" if known is None else known.ca),
+        certificate=_remembered(certificate, "" if known is None or key is not None else known.certificate),
+    )
     _login(profile, known, given, hours, as_json=form == "json")
 
 
@@ -70,13 +85,13 @@ def _login(
     profile: Profile, known: Profile | None, given: str | None, hours: int | None, *, as_json: bool
 ) -> None:
     try:
-        session = SyncGateway(profile.gateway, client=profile.client, key=profile.private_key())
+        session = SyncGateway(profile.gateway, **profile.gateway_options())
         with session as gateway, working("waiting for the gateway") as told:
             published = gateway.published_log_key()
             profile = _with_log_key(profile, checked_log_key(known, profile.gateway, published, given))
             profile.save(folder())
             told("waiting for a person to approve")
-            acr = gateway.login(profile.purpose, _prompt, hours=hours)
+            acr = gateway.login(profile.purpose, prompted, hours=hours)
     except GatewayProblem as problem:
         if problem.type != "oauth:invalid_client":
             raise
@@ -94,15 +109,14 @@ def _login(
         click.echo(f"  {plain(profile.log_key)}")
 
 
-def _prompt(user_code: str, page: str, key_phrase: str) -> None:
-    """Show what a person needs; on standard error, so that the outcome stands alone."""
-    note("A person must approve, at the page:")
-    note(f"  page        {plain(page)}")
-    note(f"  code        {plain(user_code)}")
-    note(f"  key phrase  {plain(key_phrase)}   (the page must show the same four words)")
+def _remembered(given: Path | None, known: str) -> str:
+    return known if given is None else str(given.absolute())
 
 
 def _ask_operator(profile: Profile, problem: GatewayProblem, *, as_json: bool) -> None:
+    if profile.certificate:
+        _ask_for_certificate(profile, problem, as_json=as_json)
+        return
     jwk = _jwk_file(Path(profile.key))
     jwk.write_text(json.dumps(profile.private_key().jwk) + "\n", encoding="ascii")
     if as_json:
@@ -113,6 +127,16 @@ def _ask_operator(profile: Profile, problem: GatewayProblem, *, as_json: bool) -
     note(f"     {jwk.read_text(encoding='ascii').strip()}")
     note("  2. they run:  gateway client add " + plain(profile.client) + " --agreement AGREEMENT --purpose "
          + plain(profile.purpose) + f" --key {jwk.name}")  # fmt: skip
+    note("  3. then run:  gateway login")
+
+
+def _ask_for_certificate(profile: Profile, problem: GatewayProblem, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"problem": failure_document(problem), "certificate": profile.certificate}))
+        return
+    note(f"gateway: {profile.gateway} does not know this machine's certificate, or takes none")
+    note(f"  1. send `{profile.certificate}` to the gateway's operator; never the key")
+    note("  2. they run:  gateway client certificate add " + plain(profile.client) + " FILE")
     note("  3. then run:  gateway login")
 
 
@@ -166,10 +190,4 @@ def _jwk_file(key: Path) -> Path:
 
 
 def _with_log_key(profile: Profile, log_key: str) -> Profile:
-    return Profile(
-        gateway=profile.gateway,
-        client=profile.client,
-        purpose=profile.purpose,
-        key=profile.key,
-        log_key=log_key,
-    )
+    return replace(profile, log_key=log_key)

@@ -26,10 +26,14 @@ HINTS: Final = {
     "dataset-unknown": "`gateway catalog` lists what there is",
     "budget-exhausted": "privacy budgets do not renew: `gateway budget` shows what is left; ask for less "
     "(a smaller --epsilon, a larger --margin)",
+    "keys-exhausted": "keys do not renew: `gateway budget` shows what is left; ask the agency for more",
+    "answer-gone": "the rows are kept no longer; asking again is charged again",
     "question-refused": "`gateway catalog DATASET` shows columns, types and functions",
     "charged-failure": "asking again is paid again; the operator finds the cause by the request's id",
     "ledger-unavailable": "nothing was sent because nothing could be recorded; try again later",
     "oauth:invalid_client": "the gateway does not know this key for this client; the operator registers it",
+    "request-not-saved": "only what was approved may be run; `gateway save` has another request approved",
+    "oauth:invalid_grant": "the approval is over, or somebody ended it: run `gateway save` again",
     "oauth:access_denied": "the person at the activation page refused",
     "oauth:expired_token": "nobody approved in time; run `gateway login` again",
 }
@@ -57,6 +61,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 def note(words: str) -> None:
     """Say something beside the answer: on standard error, so that it never mixes with data."""
     click.echo(words, err=True)
+
+
+def prompted(user_code: str, page: str, key_phrase: str) -> None:
+    """Show what a person needs; on standard error, so that the outcome stands alone."""
+    note("A person must approve, at the page:")
+    note(f"  page        {plain(page)}")
+    note(f"  code        {plain(user_code)}")
+    note(f"  key phrase  {plain(key_phrase)}   (the page must show the same four words)")
 
 
 @contextmanager

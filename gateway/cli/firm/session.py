@@ -59,9 +59,7 @@ def opened() -> Iterator[SyncGateway]:
     No answer comes out of it whose receipt does not verify against the profile's log key.
     """
     profile = Profile.load(folder())
-    with SyncGateway(
-        profile.gateway, client=profile.client, key=profile.private_key(), log_key=profile.log_key
-    ) as gateway:
+    with SyncGateway(profile.gateway, **profile.gateway_options(), log_key=profile.log_key) as gateway:
         gateway.resume(profile.purpose)
         yield gateway
 

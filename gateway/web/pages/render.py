@@ -13,12 +13,23 @@ from typing import Final, assert_never
 
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-from gateway.services.screens import Account, Consent, Done, Notice, Opened, Page, Screen, SignIn
+from gateway.services.screens import (
+    Account,
+    Consent,
+    Done,
+    Enrolment,
+    Factors,
+    Notice,
+    Opened,
+    Page,
+    Screen,
+    SignIn,
+)
 from gateway.terms.query import Action
 
 _FOLDER: Final = files("gateway.web.pages")
 _STYLE: Final = _FOLDER.joinpath("style.css").read_text(encoding="utf-8").strip()
-_TEMPLATES: Final = ("layout.html", "sign_in.html", "consent.html", "account.html", "done.html")
+_TEMPLATES: Final = ("layout.html", "sign_in.html", "consent.html", "account.html", "enrol.html", "done.html")
 _ENVIRONMENT: Final = Environment(
     loader=DictLoader({name: _FOLDER.joinpath(name).read_text(encoding="utf-8") for name in _TEMPLATES}),
     autoescape=True,
@@ -81,11 +92,33 @@ WORDS: Final[Mapping[Notice, tuple[str, str]]] = {
         "Passkey not added. It must verify its user, and there are at most 10.",
     ),
     Notice.PASSKEY_REMOVED: ("Đã xóa khóa truy cập.", "Passkey removed."),
+    Notice.ACTIVATION_ENDED: (
+        "Đã chấm dứt. Máy không còn nhận được dữ liệu theo phê duyệt này.",
+        "Ended. The machine receives no more data by this approval.",
+    ),
     Notice.CODES_MADE: ("Đã tạo mã khôi phục mới.", "New recovery codes made."),
+    Notice.ENROLMENT_FAILED: (
+        "Không đăng ký được. Kiểm tra tên và mã; mỗi mã dùng một lần, trong một ngày. Có thể xin mã mới.",
+        "Enrolment failed. Check name and code; a code works once, for a day. If need be, ask for a new one.",
+    ),
+    Notice.PASSWORD_UNFIT: (
+        "Mật khẩu phải có từ 12 đến 256 ký tự.",
+        "A password has 12 to 256 characters.",
+    ),
+    Notice.PASSWORDS_DIFFER: ("Hai mật khẩu không giống nhau.", "The two passwords are not the same."),
+    Notice.CODE_UNFIT: (
+        "Mã không khớp. Hãy nhập mã mà ứng dụng đang hiện cho khóa này.",
+        "The code does not fit. Enter the one that the app shows now for this key.",
+    ),
+    Notice.ENROLLED: (
+        "Đã đăng ký. Từ nay bạn đăng nhập bằng mật khẩu và mã của ứng dụng; thêm khóa truy cập tại /account.",
+        "Enrolled. From now on you sign in with password and app code, and may add a passkey at /account.",
+    ),
 }
 ACTIONS: Final[Mapping[Action, tuple[str, str]]] = {
     Action.EXTRACT: ("các dòng đã che dữ liệu cá nhân", "rows with personal data masked"),
     Action.AGGREGATE: ("thống kê có nhiễu", "statistics with noise"),
+    Action.LOOKUP: ("tra cứu theo khóa, mỗi khóa đều được tính", "lookups by key, each key charged"),
     Action.PROXY: ("giao diện của nguồn, đã che dữ liệu cá nhân", "the source's own interface, masked"),
 }
 _GOOD: Final = {
@@ -94,6 +127,8 @@ _GOOD: Final = {
     Notice.PASSKEY_ADDED,
     Notice.PASSKEY_REMOVED,
     Notice.CODES_MADE,
+    Notice.ACTIVATION_ENDED,
+    Notice.ENROLLED,
 }
 
 
@@ -109,6 +144,9 @@ def render(screen: Screen) -> Page:
         case Account():
             scripted = screen.creation is not None
             body = _html("account.html", screen.notice, asked=screen, scripted=scripted)
+        case Enrolment() | Factors():
+            factors = isinstance(screen, Factors)
+            body = _html("enrol.html", screen.notice, asked=screen, factors=factors, scripted=scripted)
         case Done(notice=notice):
             body = _html("done.html", notice, scripted=scripted)
         case _:

@@ -12,14 +12,18 @@ from hypothesis import strategies as st
 
 from gateway.services.screens import (
     Account,
+    ActivationShown,
     Consent,
     Done,
+    Enrolment,
+    Factors,
     Notice,
     Opened,
     PageName,
     PasskeyCreation,
     PasskeyOffer,
     PasskeyShown,
+    SavedShown,
     Screen,
     SignIn,
 )
@@ -43,6 +47,18 @@ def a_consent(text: str = "x") -> Consent:
     )
 
 
+def a_saved_consent(text: str = "x") -> Consent:
+    saved = SavedShown(
+        request=text,
+        dataset=Opened(id=text, title=Title(vi=text, en=text), actions=(Action.AGGREGATE,)),
+        question=((text, text), (text, text)),
+        days=30,
+        rows_max=0,
+        costs=(text, text),
+    )
+    return replace(a_consent(text), saved=saved)
+
+
 def an_account(text: str = "x") -> Account:
     return Account(
         operator=text,
@@ -54,7 +70,21 @@ def an_account(text: str = "x") -> Account:
         codes_left=3,
         ticket=text,
         new_codes=(text,),
+        activations=tuple(
+            ActivationShown(
+                id=text,
+                client=text,
+                operator=text,
+                saved=saved,
+                until=datetime(2026, 3, 2, 20, 0, tzinfo=UTC),
+            )
+            for saved in (None, text or "x")
+        ),
     )
+
+
+def some_factors(text: str = "x") -> Factors:
+    return Factors(operator=text, name=text, uri=f"otpauth://totp/x?secret={text}&issuer=x", ticket=text)
 
 
 OFFER = PasskeyOffer(rp_id="gateway.example", challenge="x")
@@ -63,8 +93,15 @@ SCREENS: list[Screen] = [
     *(SignIn(page=PageName.ACTIVATE, passkey=OFFER, notice=notice) for notice in Notice),
     a_consent(),
     replace(a_consent(), datasets=(), purpose_words=None),
+    a_saved_consent(),
+    replace(a_saved_consent(), saved=replace(a_saved_consent().saved, costs=None, rows_max=5)),  # type: ignore[type-var]
     an_account(),
-    replace(an_account(), passkeys=(), creation=None, new_codes=(), notice=Notice.PASSKEY_REMOVED),
+    replace(
+        an_account(), passkeys=(), creation=None, new_codes=(), activations=(), notice=Notice.PASSKEY_REMOVED
+    ),
+    *(Enrolment(notice=notice) for notice in (None, *Notice)),
+    some_factors(),
+    replace(some_factors(), notice=Notice.CODE_UNFIT),
     *(Done(notice=notice) for notice in Notice),
 ]
 
@@ -108,7 +145,7 @@ def test_a_page_speaks_both_languages_and_names_every_field(screen: Screen) -> N
 @given(st.text(alphabet=st.sampled_from("<>\"'&{}%#=/ aă\n\u202e"), max_size=40))
 def test_no_text_of_a_record_becomes_markup(text: str) -> None:
     tags = re.compile(r"<[^>]*>")
-    for made in (a_consent, an_account):
+    for made in (a_consent, a_saved_consent, an_account, some_factors):
         plain = [tag.partition(" ")[0] for tag in tags.findall(render(made()).body.decode("utf-8"))]
 
         found = [tag.partition(" ")[0] for tag in tags.findall(render(made(text)).body.decode("utf-8"))]

@@ -1,0 +1,53 @@
+"""The part of a sharing-rules document that says on which terms answers leave (``document.py`` has the rest).
+
+Money is whole Vietnamese dong. What each of these does, and what it does not do yet: docs/policy.md.
+"""
+
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from gateway.policy.entry import Entry
+from gateway.policy.fields import ColumnId, Count, Months, Share
+from gateway.terms.format import Format
+from gateway.terms.query import Action
+
+DONG_MAX = 10**12
+
+
+class RetentionEntry(Entry):
+    """How long at least the log of what was answered is kept."""
+
+    log: Months
+
+
+class InspectionEntry(Entry):
+    """The share of replies that are inspected afterwards."""
+
+    rate: Share
+
+
+class TriggerEntry(Entry):
+    """What makes a request a controlled transaction; every part that is given must hold."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    may: Action | None = Field(default=None, strict=False)
+    column: ColumnId | None = None
+    rows_over: Count | None = None
+
+
+class PriceEntry(Entry):
+    """What an answer costs, in Vietnamese dong."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    per_request: Annotated[int, Field(ge=1, le=DONG_MAX)] | None = None
+    per_row: Annotated[int, Field(ge=1, le=DONG_MAX)] | None = None
+    per_key: Annotated[int, Field(ge=1, le=DONG_MAX)] | None = None
+
+
+class DeliveryEntry(Entry):
+    """In which formats replies leave."""
+
+    formats: list[Annotated[Format, Field(strict=False)]] = Field(min_length=1)
