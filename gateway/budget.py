@@ -63,7 +63,7 @@ def debits(lineage: LineageId, org: OrgId, client: ClientId, loss: Loss, caps: C
 
 
 def fits(spent: Loss, debit: Debit) -> bool:
-    """Return whether a debit leaves its node within the caps: of keys, if it takes some, or of privacy loss."""
+    """Return whether a debit leaves its node within the caps: of keys, if it takes some, or of loss."""
     loss, cap = debit.loss, debit.cap
     if loss.keys and spent.keys + loss.keys > cap.keys:
         return False

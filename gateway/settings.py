@@ -71,7 +71,7 @@ class Settings:
     witness_interval_s: float = 10.0
     """Between two requests for cosignatures."""
     pseudonym_share_1: str = NOBODY
-    """File with a custodian's share of the pseudonyms' key; ``none``: the key is undivided, or it is given."""
+    """File with a custodian's share of the pseudonyms' key; ``none``: the key is undivided, or given."""
     pseudonym_share_2: str = NOBODY
     """The other custodian's."""
 

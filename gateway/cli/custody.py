@@ -4,7 +4,6 @@ Passphrases are asked for, one after the other in the order of the files; where 
 terminal they are its lines, so that two secrets of a service manager can be handed over without a shell.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -157,7 +156,10 @@ def _line(asked: str) -> str:
     """Return one secret: typed unseen at a terminal, else a line of standard input."""
     if sys.stdin.isatty():
         return str(click.prompt(asked, hide_input=True, err=True))
-    line = sys.stdin.readline(LINE_CHARACTERS_MAX)
+    try:
+        line = sys.stdin.readline(LINE_CHARACTERS_MAX)
+    except UnicodeDecodeError:  # SECURITY: its words hold what was read
+        raise click.UsageError(f"{asked}: standard input is not UTF-8") from None
     if not line.endswith("\n"):
         raise click.UsageError(f"{asked}: standard input has no line for it")
-    return line.removesuffix("\n").removesuffix(os.linesep)
+    return line.removesuffix("\n")

@@ -147,7 +147,7 @@ def _why(error: Exception) -> str:
     """Return what a person can do something about."""
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            return "its certificate is not accepted; name your authority's file: gateway login --ca FILE"
+            return "its certificate is not accepted; name its authority's file with `gateway login --ca FILE`"
         case aiohttp.ClientConnectorDNSError():
             return "no host of that name is known here"
         case aiohttp.ClientOSError() if isinstance(error.__cause__, ConnectionRefusedError):

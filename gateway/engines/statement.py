@@ -41,8 +41,8 @@ def chosen_statement(plan: RowsPlan, snapshot: str) -> Statement:
 def tried_statement(plan: LookupPlan, snapshot: str) -> Statement:
     """Return the statement of the places that each key finds; one plan for all keys, found or not.
 
-    A value that its column cannot hold is NULL, which equals nothing. Texts are equal in NFC and without
-    blanks around them, as the planner wrote its own.
+    A value that its column cannot hold is NULL, which equals nothing. Texts are compared in NFC, in which
+    the planner wrote its own.
     """
     parameters = Parameters()
     aliases = _aliases(plan.dataset, frozenset(plan.by) | columns_of(plan.predicate))
@@ -76,7 +76,7 @@ def found_statement(plan: LookupPlan, snapshot: str) -> Statement:
 
 def _spelt(alias: str, column: Column) -> str:
     """Return a column's value as it is compared with a key."""
-    return f"nfc_normalize(trim({alias}, ' '))" if column.type is ColumnType.TEXT else alias
+    return f"nfc_normalize({alias})" if column.type is ColumnType.TEXT else alias
 
 
 def statistic_statement(plan: StatisticPlan, snapshot: str) -> Statement:

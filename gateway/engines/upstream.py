@@ -224,7 +224,7 @@ def _picked(columns: Columns, names: Sequence[ColumnName], places: Sequence[int]
     if len(places) < 2:  # noqa: PLR2004  of one place, an itemgetter gives the bare value
         return {name: [columns[name][place] for place in places] for name in names}
     pick = itemgetter(*places)
-    return {name: pick(columns[name]) for name in names}
+    return {name: list(pick(columns[name])) for name in names}
 
 
 def _order(numbers: npt.NDArray[np.uint64], ordered_by: Values | None) -> list[int]:

@@ -337,22 +337,13 @@ class Sequencer:
         self._note = sign_checkpoint(head, *self._signers)
 
     def sign_with(self, signers: tuple[NoteSigner, ...]) -> None:
-        """Have others sign, from this head on, or change nothing.
-
-        INVARIANT: looked up like a ``Read``, between two batches, so the head is a durable one.
-        """
+        """Have others sign, from this durable head on; looked up like a ``Read``, so between two batches."""
         if not self.recording:
             raise LedgerUnavailable(UNAVAILABLE)
-        head = Checkpoint(origin=signers[0].name, size=self._store.tiles.size, root=self._store.root)
-        note = sign_checkpoint(head, *signers)
-        try:
-            for signer in signers:
-                verify_checkpoint(note, signer.vkey)
-        except ProofInvalid as error:
-            raise LedgerUnavailable("a new key of the log does not sign as its name says") from error
-        self._signers, self._note = signers, note
+        self._signers = signers
+        self._sign()
         if self._head_file is not None:
-            self._head_file.put(note)
+            self._head_file.put(self._note)
 
     def _answer(self, group: _Group, outcomes: list[object]) -> None:
         """Hand each outcome to its caller, in the caller's own event loop, one call for all of them."""

@@ -205,7 +205,7 @@ class SqliteLedger:
         """Sign the head anew with these keys, and every head from now on.
 
         Raises:
-            LedgerUnavailable: Signer and key do not belong together; nothing changed.
+            LedgerUnavailable: It does not record at the moment; nothing changed.
 
         """
         await self._look_up(lambda _: self._sequencer.sign_with(signers))

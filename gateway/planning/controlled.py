@@ -52,7 +52,7 @@ def _named(plan: Plan, permit: Permit) -> frozenset[ColumnName]:
         told = [name for name, _ in plan.columns]
         told += plan.by if isinstance(plan, LookupPlan) else ()
     owners = _conjuncts(normal(permit.rows))
-    firms = (part for part in _conjuncts(plan.predicate) if part not in owners)
+    firms = (part for part in _conjuncts(normal(plan.predicate)) if part not in owners)
     return frozenset(told).union(*map(columns_of, firms))
 
 

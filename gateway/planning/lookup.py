@@ -2,8 +2,8 @@
 
 Body: ``{"keys": [{"key": ..., "matching": {column: ...}}, ...], "select": [...]}``; ``matching`` gives a
 value of every column that the permit wants beside the key, and only of those. A value is written as its
-column's type has it, or as text. Texts are compared in NFC and without blanks around them. This is the
-one place where a firm's own values meet raw ones, so it is equality and nothing else.
+column's type has it, or as text. Texts are compared in NFC; blanks around what is sent are left off. This
+is the one place where a firm's own values meet raw ones, so it is equality and nothing else.
 
 SECURITY: what a firm sends here is personal data, whoever it is about. No error names a value of a key, nor
 a member that the firm made up; errors count keys from 1.
@@ -19,18 +19,16 @@ from gateway.errors import MalformedRequest, QuestionRefused
 from gateway.planning.body import object_of
 from gateway.planning.constant import of_text, typed
 from gateway.planning.rows import columns_of
-from gateway.terms.dataset import Column, ColumnType, PrivacyUnit
+from gateway.planning.statistic import release_after_s
+from gateway.terms.dataset import Column, ColumnType
 from gateway.terms.loss import Loss, PicoDelta, PicoRho
 from gateway.terms.permit import Lookup, Permit
 from gateway.terms.plan import LookupPlan
 from gateway.terms.predicate import Literal
 from gateway.terms.query import Action
 
-SLOTS: Final[tuple[tuple[int, float], ...]] = ((10**6, 0.5), (10**7, 1.0), (10**8, 4.0))
-"""Rows that there can be at most, seconds until the reply leaves: some ten times what a scan takes."""
-SLOT_LAST_S: Final = 16.0
 SLOT_UNKNOWN_S: Final = 4.0
-"""Where the rules name no privacy unit, and so no public number of rows."""
+"""When a reply leaves where the rules name no privacy unit, and so no public number of rows."""
 _MEMBERS: Final = frozenset({"keys", "select"})
 _TRIED: Final = frozenset({"key", "matching"})
 _TEXT_READ_MAX: Final = 200
@@ -62,17 +60,9 @@ def plan_lookup(body: bytes, permit: Permit, *, order_key: bytes) -> LookupPlan:
         rows_max=lookup.rows_max,
         order_key=order_key,
         loss=Loss(PicoRho(0), PicoDelta(0), len(keys)),
-        release_after_s=_release_after_s(permit.dataset.unit),
+        release_after_s=release_after_s(unit, 0) if (unit := permit.dataset.unit) else SLOT_UNKNOWN_S,
         digest=hmac.digest(order_key, b"lookup\0" + body, hashlib.sha256).hex(),
     )
-
-
-def _release_after_s(unit: PrivacyUnit | None) -> float:
-    """Return how long after its charge a reply leaves: public sizes decide, never the data (P5)."""
-    if unit is None:
-        return SLOT_UNKNOWN_S
-    rows = unit.units_max * unit.rows_max
-    return next((seconds for rows_max, seconds in SLOTS if rows <= rows_max), SLOT_LAST_S)
 
 
 def _keys(given: object, lookup: Lookup, columns: Mapping[str, Column]) -> tuple[tuple[Literal, ...], ...]:

@@ -116,6 +116,21 @@ def require_said(found: Vouched, rules: Rules, *, file: str) -> None:
         raise RulesInvalid((Fault(file, 1, 1, "the signature tells of another document"),))
 
 
+def require_next(found: Vouched, last: bytes, *, file: str) -> None:
+    """Raise unless the revision follows the one that ``last`` is the signature of.
+
+    For a last good document that a newer release does not load, so that its own words cannot be asked.
+
+    Raises:
+        RulesInvalid: It does not.
+
+    """
+    before, said = _statement(split(last)[0]), found.statement
+    if (said.revision, said.lineage) != (before.revision + 1, before.lineage):
+        wanted = f"revision {before.revision} of lineage `{before.lineage}` was active: next is"
+        raise RulesInvalid((Fault(file, 1, 1, f"{wanted} revision {before.revision + 1} of the same"),))
+
+
 def require_cases(found: Vouched, cases: bytes | None, *, file: str) -> None:
     """Raise unless these are the cases that came out when the steward signed.
 

@@ -15,7 +15,7 @@ from gateway.errors import Fault, RulesInvalid
 from gateway.policy.load import load_rules
 from gateway.policy.risks import between
 from gateway.policy.rules import Rules
-from gateway.policy.signature import Vouched, digest_of, require_said, vouched
+from gateway.policy.signature import Vouched, digest_of, require_next, require_said, vouched
 from gateway.services.documents import SignedDocument
 from gateway.terms.entry import Change, Fact
 from gateway.terms.identifiers import DatasetId, LineageId
@@ -106,6 +106,8 @@ def _take(
     if rules is None:
         rules = load_rules(document.text, file=document.file, after=last.rules)
     require_said(voucher, rules, file=document.file)
+    if last.rules is None and last.note is not None:
+        require_next(voucher, last.note, file=document.file)
     name = rules.dataset.id
     if document.name != name:
         raise RulesInvalid((Fault(document.file, 1, 1, f"the file must be named `{name}.yaml`"),))

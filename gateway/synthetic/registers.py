@@ -14,7 +14,7 @@ from gateway.synthetic.names import Texts
 from gateway.synthetic.places import PROVINCES
 
 ROWS_MAX: Final = 6_000
-"""Of each register."""
+"""Of each register, about."""
 YEAR: Final = np.datetime64("2026-01-01")
 INDUSTRIES: Final = {
     "G": (46, 60), "I": (18, 45), "C": (10, 90), "S": (9, 20), "H": (7, 40), "A": (4, 35), "F": (3, 120),

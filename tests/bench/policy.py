@@ -67,6 +67,7 @@ class Somebody:
     country = "VN"
     assurance = Assurance.AAL2
     authenticated_at = NOW
+    unattended = False
 
     def __init__(self, number: int) -> None:
         self.agreement, self.purpose = f"AGR-{number}", f"purpose-{number}"

@@ -11,6 +11,7 @@ from upstream import an_answer, an_upstream
 
 from gateway.cli.root import gateway
 from gateway.errors import GatewayError
+from gateway.keyring.stewards import trusted_stewards
 
 PEOPLE = "Số CCCD,Họ tên,income\n001085012345,Nguyễn Văn An,350123\n"
 
@@ -80,6 +81,21 @@ def test_a_second_source_joins_the_home(tmp_path: Path, data: Path) -> None:
     assert invoked(home, "init", "--data", str(data.parent / "more.csv"))[0] == 0
     assert sorted(path.name for path in (home / "policies").iterdir()) == ["more.yaml", "people.yaml"]
     assert sorted((home / "keys").iterdir()) == keys
+
+
+def test_who_is_steward_and_operator_gets_a_key_beside_the_home(tmp_path: Path, data: Path) -> None:
+    """Made with the first source of a publisher; nobody else's trust is touched by the next."""
+    home, key = tmp_path / "home", tmp_path / "home-steward.pem"
+    (data.parent / "more.csv").write_text("a,b\nx,y\n", encoding="utf-8")
+
+    output = invoked(home, "init", "--data", str(data), "--publisher", "nso")[1]
+    private, trusted = key.read_bytes(), trusted_stewards(home)
+    invoked(home, "init", "--data", str(data.parent / "more.csv"), "--publisher", "nso")
+
+    assert f"gateway policy sign {home}/policies/people.yaml --key {key}" in output
+    assert [each.name for each in trusted] == ["nso"]
+    assert (key.read_bytes(), trusted_stewards(home)) == (private, trusted)
+    assert not [path for path in home.rglob("*.pem") if path.read_bytes() == private]
 
 
 def test_a_draft_is_never_written_over(tmp_path: Path, data: Path) -> None:

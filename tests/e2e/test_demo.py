@@ -1,5 +1,6 @@
 """The demo, as the README's reader runs it."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -7,6 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from house import House, a_firm, free_port
+
+from gateway.cli.demo.cast import Firm
+from gateway.cli.demo.house import make_home
+from gateway.cli.demo.sensors import sensors
+from gateway.client import GatewayProblem
 
 
 def gateway(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -110,3 +117,59 @@ def test_a_folder_that_no_demo_made_is_left_alone(home: Path, tmp_path: Path) ->
     assert run.returncode == 1
     assert "no demo made it" in run.stderr
     assert (tmp_path / "precious").read_text(encoding="utf-8") == "mine"
+
+
+def test_all_six_datasets_that_ship_answer_whom_their_rules_name(tmp_path: Path) -> None:
+    """And a controlled transaction and a price are what the rules say, over HTTP."""
+    port = free_port()
+    named = [
+        a_firm("bank-a", "bank", "credit-risk-statistics", 14),
+        a_firm("bank-b", "bank", "credit-risk-statistics", 50),
+        a_firm("insurer-c", "insurer", "actuarial-statistics", 31),
+        a_firm("builder-d", "infrastructure", "infrastructure-planning", 201),
+        a_firm("office-e", "statistics-office", "population-statistics", 110),
+        a_firm("navigator-f", "navigation", "traffic-services", 301),
+    ]
+    with sensors(seed=7) as upstream:
+        make_home(tmp_path / "demo", people=3_000, seed=7, port=port, sensors=upstream, told=str)
+        house = House(tmp_path / "demo", port)
+        house.register(*named)
+        with house.serving():
+            answers, refused, listed = asyncio.run(_ask_all(house, named))
+
+    assert listed == 6
+    assert {name: bool(answer["rows"]) for name, answer in answers.items()} == dict.fromkeys(answers, True)
+    assert len(answers) == 6
+    assert answers["parcels"]["rows"][0]["holder_id"].startswith("p1_")
+    assert "maintenance_code" not in answers["sensors"]["rows"][0]
+    assert refused == {
+        "beyond a thousand rows": (403, "approval-needed"),
+        "vnd": {"per_request": 50000, "per_row": 0, "per_key": 0, "at_most": 50000},
+    }
+
+
+async def _ask_all(house: House, named: list[Firm]) -> tuple[dict[str, Any], dict[str, Any], int]:
+    bank, taxes, insurer, builder, office, navigator = named
+    by_province = "SELECT province, COUNT(*) AS n FROM data GROUP BY province"
+    found: dict[str, Any] = {}
+    refused: dict[str, Any] = {}
+    async with house.session(bank) as session:
+        listed = len((await session.datasets()).document["datasets"])
+        found["households"] = (await session.query("vn.nso.household-2026", by_province)).document
+    async with house.session(taxes) as session:
+        planned = await session.plan("vn.gdt.tax-declarations-2026", sql=by_province)
+        refused["vnd"] = planned.document["vnd"]
+        found["taxes"] = (await session.query("vn.gdt.tax-declarations-2026", by_province)).document
+    async with house.session(insurer) as session:
+        found["visits"] = (await session.query("vn.moh.outpatient-2026", by_province)).document
+    async with house.session(builder) as session:
+        found["parcels"] = (await session.records("vn.mae.land-parcels-2026", limit=5)).document
+        with pytest.raises(GatewayProblem) as held:
+            await session.records("vn.mae.land-parcels-2026", limit=1001)
+        refused["beyond a thousand rows"] = (held.value.status, held.value.members["reason"])
+    async with house.session(office) as session:
+        found["events"] = (await session.query("vn.moj.civil-registry-2026", by_province)).document
+    async with house.session(navigator) as session:
+        pulled = await session.proxy("vn.moc.traffic-sensors-2026", "/counts", {"limit": "5"})
+        found["sensors"] = pulled.document
+    return found, refused, listed

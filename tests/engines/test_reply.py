@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.engines.cells import typed_cell
-from gateway.engines.document import at, rows_at, strictly_read
+from gateway.engines.document import CONTAINERS_MAX, at, rows_at, strictly_read
 from gateway.engines.reply import TypedReply, typed_reply
 from gateway.errors import EngineFailed
 from gateway.terms.dataset import Column, ColumnType, Personal
@@ -138,3 +138,11 @@ def test_numbers_keep_their_digits() -> None:
     reply = typed_reply(body, "", COLUMNS, NEEDED, rows_max=1)
 
     assert str(reply.columns[ColumnName("decimal")][0]) == "9007199254740993.25"
+
+
+def test_a_reply_of_too_many_parts_is_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.engines.reply._as_declared", None)
+    body = b'{"rows":[],"more":[' + b",".join([b"{}"] * CONTAINERS_MAX) + b"]}"
+
+    with pytest.raises(EngineFailed, match="too many parts"):
+        typed_reply(body, "/rows", COLUMNS, NEEDED, rows_max=1)

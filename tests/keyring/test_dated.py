@@ -158,3 +158,21 @@ def test_days_left_are_of_the_active_key_and_warned_of(keyring: Keyring, tmp_pat
         assert warned[left] is not None
         assert f"within {said} days" in str(warned[left])
     assert "3 days ago" in str(warned[-3])
+
+
+def test_a_revoked_key_is_destroyed_and_its_name_is_listed(
+    keyring: Keyring, tmp_path: Path, hands: Hands
+) -> None:
+    folder, old = tmp_path / "keys", keyring.tokens.kid
+    private = (folder / "tokens.pem").read_bytes()
+    keyring.tokens.files.add(new_token_key(), int(hands()))
+
+    keyring.tokens.files.revoke(old)
+
+    assert keyring.tokens.kid != old
+    assert not (folder / "tokens.pem").exists()
+    assert (folder / "tokens.pem.revoked").read_text() == f"{old}\n"
+    assert all(private != path.read_bytes() for path in folder.iterdir() if path.is_file())
+    rows = key_rows(folder, log_name=ORIGIN, now=hands)
+    assert KeyRow(kind="tokens", state="revoked", public=old) in rows
+    assert Keyring.open(folder, log_name=ORIGIN, now=hands).tokens.kid == keyring.tokens.kid

@@ -96,6 +96,9 @@ def test_the_reasons_to_erase_are_described() -> None:
     assert row[1].split(", ") == [basis.value for basis in Basis]
 
 
+BATCH_MAX = sequencer.BATCH_MAX + sequencer.GROUP_MAX - 1
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -105,8 +108,7 @@ def test_the_reasons_to_erase_are_described() -> None:
         f"one random seed of {openings.SEED_BYTES} bytes",
         f"({openings.NONCE_BYTES} bytes of nonce first",
         f"| commands that wait | {sequencer.WAITING_MAX:,};",
-        f"| what waits, until there are {sequencer.BATCH_MAX};"
-        f" at most {sequencer.BATCH_MAX + sequencer.GROUP_MAX - 1:,} |",
+        f"| what waits, until there are {sequencer.BATCH_MAX}; at most {BATCH_MAX:,} |",
         f"| entries erased one by one in one call | {vault.ERASED_ENTRIES_MAX:,} |",
         f"| a used id is kept | {store.ONCE_KEPT_MS // 3_600_000} hours",
         f"`{REGISTRY}` instead of a month",

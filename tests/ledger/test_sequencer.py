@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.port import Ledger
-from gateway.ledger.sequencer import Read
+from gateway.ledger.sequencer import GROUP_MAX, Read
 from gateway.transparency.canonical import parsed
 from tests.faults.disk import FlawedDisk
 
@@ -54,6 +54,18 @@ async def test_a_thread_that_breaks_ends_the_ledger_and_answers_whoever_waits(fi
     with pytest.raises(LedgerUnavailable):
         await ledger.release(build.release())
     assert died == [True]
+
+
+async def test_a_crowd_of_one_turn_is_recorded_whole_and_in_its_order(files: Any, build: Any) -> None:
+    """It goes over in groups, some of which are written while others still come."""
+    ledger = files.open()
+    crowd = 3 * GROUP_MAX + 7
+
+    async with asyncio.timeout(30):
+        receipts = await asyncio.gather(*(ledger.release(build.release(f"r-{n}")) for n in range(crowd)))
+
+    assert [receipt.index for receipt in receipts] == list(range(crowd))
+    assert [parsed(receipt.entry)["id"] for receipt in receipts] == [f"r-{n}" for n in range(crowd)]
 
 
 async def test_each_time_the_disk_is_full_the_ledger_says_that_it_is_not_ready(files: Any) -> None:

@@ -7,11 +7,12 @@ import pytest
 
 from gateway.errors import NotPermitted
 from gateway.planning.controlled import require_uncontrolled
+from gateway.planning.lookup import plan_lookup
 from gateway.planning.rows import plan_rows
 from gateway.planning.statistic import plan_statistic
 from gateway.terms.controlled import Trigger
 from gateway.terms.identifiers import ColumnName
-from gateway.terms.permit import Permit, Reason
+from gateway.terms.permit import Lookup, Permit, Reason
 from gateway.terms.plan import RowsPlan
 from gateway.terms.predicate import AllOf, Comparator, Comparison
 from gateway.terms.query import Action
@@ -83,6 +84,19 @@ def test_p3_a_statistic_of_a_column_is_held_too(permit: Permit, sql: str) -> Non
     assert is_held(plan, permit, Trigger(action=Action.AGGREGATE))
     assert not is_held(plan, permit, Trigger(column=AGE), Trigger(action=Action.EXTRACT))
     assert not is_held(plan, permit, Trigger(column=NOTE)), "only the owner's filter reads it"
+
+
+def test_p3_a_key_that_is_looked_up_is_asked_about(rows_permit: Permit) -> None:
+    """Promise P3: the key and what must match beside it; the owner's filter, in whatever form, is not."""
+    lookup = Lookup(key=ColumnName("id"), matching=(PROVINCE,), keys_max=2, rows_max=2)
+    one = Comparison(NOTE, Comparator.ONE_OF, ("dead",))
+    permit = replace(rows_permit, action=Action.LOOKUP, lookup=lookup, rows=AllOf((AllOf((one,)),)))
+    asked = {"keys": [{"key": "a", "matching": {"province": "01"}}], "select": ["age"]}
+    plan = plan_lookup(json.dumps(asked).encode(), permit, order_key=bytes(32))
+
+    assert [is_held(plan, permit, Trigger(column=name)) for name in ("id", PROVINCE, AGE)] == [True] * 3
+    assert not is_held(plan, permit, Trigger(column=NOTE), Trigger(action=Action.EXTRACT))
+    assert is_held(plan, permit, Trigger(action=Action.LOOKUP))
 
 
 def test_all_parts_of_a_trigger_must_hold_and_one_trigger_of_several_is_enough(rows_permit: Permit) -> None:

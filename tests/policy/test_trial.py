@@ -22,7 +22,7 @@ from gateway.terms.predicate import AllOf
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted((ROOT / "policies").glob("*.yaml"))
 PAGE = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
-DOCUMENT, CASES = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+DOCUMENT, CASES = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)[:2]
 RULES = load_rules(DOCUMENT.encode(), file="doc.yaml")
 
 

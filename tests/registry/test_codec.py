@@ -34,6 +34,7 @@ from gateway.registry.records import (
     frozen_keys,
     passkey_id,
 )
+from gateway.registry.saved_request import SavedRequest
 from gateway.terms.dataset import Title
 from gateway.terms.entry import Change
 
@@ -117,6 +118,21 @@ records: st.SearchStrategy[Record] = st.one_of(
         authenticated_at=moments,
         until=moments,
         state=states,
+    ),
+    st.builds(
+        Activation,
+        id=ids,
+        client=ids,
+        operator=ids,
+        purpose=ids,
+        key=words,
+        methods=st.lists(words, max_size=3).map(tuple),
+        authenticated_at=st.just(datetime(2026, 1, 2, tzinfo=UTC)),
+        until=st.just(datetime(2026, 2, 1, tzinfo=UTC)),
+        state=states,
+        saved=st.builds(
+            SavedRequest, digest=words, method=words, path=words, pico_rho_max=st.integers(0, 10**15)
+        ),
     ),
     st.tuples(st.sampled_from(Freezable), ids, st.lists(ids, unique=True, max_size=2)).flatmap(
         lambda given: st.builds(

@@ -16,7 +16,9 @@ from gateway.registry.records import (
     State,
     frozen_keys,
 )
+from gateway.registry.saved_request import SavedRequest
 from gateway.terms.dataset import Title
+from gateway.terms.loss import PicoRho
 
 
 def a_jwk() -> jose.Jwk:
@@ -124,3 +126,28 @@ def test_an_operators_secrets_are_not_in_its_repr() -> None:
 
     assert "hash-of-hers" not in repr(operator)
     assert "sealed-secret" not in repr(operator)
+
+
+@pytest.mark.parametrize(("days", "seconds", "taken"), [(30, 0, True), (30, 1, False), (365, 0, False)])
+def test_a_request_is_saved_for_thirty_days_at_most(days: int, seconds: int, *, taken: bool) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def made() -> Activation:
+        return Activation(
+            id="act-1",
+            client="bank-a.etl-1",
+            operator="lan",
+            purpose="credit-risk",
+            key="k",
+            methods=(),
+            authenticated_at=at,
+            until=at + timedelta(days=days, seconds=seconds),
+            state=State.ACTIVE,
+            saved=SavedRequest(digest="d", method="POST", path="/", pico_rho_max=PicoRho(0)),
+        )
+
+    if taken:
+        assert made().saved is not None
+    else:
+        with pytest.raises(ValueError, match="30 days at most"):
+            made()

@@ -221,6 +221,9 @@ def test_a_client_is_registered_with_a_key_or_a_certificate_and_two_of_each_at_m
     for wrong in ((), (OURS, OURS), (OURS, SECOND, third)):
         with pytest.raises(MalformedRequest):
             made(*wrong)
+    for held in ((OURS, OURS), (OURS, SECOND, third)):
+        with pytest.raises(ValueError, match="certificates"):
+            replace(both, certificates=tuple(map(record, held)))
 
 
 @pytest.mark.parametrize(

@@ -173,12 +173,13 @@ async def test_a_login_gives_no_token_for_a_saved_request(town: Town) -> None:
     assert (reply.status, town.document(reply)["error"]) == (400, "invalid_grant")
 
 
-async def test_no_token_outlives_the_approval_and_none_is_made_after_it(town: Town) -> None:
+@pytest.mark.parametrize("left", [timedelta(), timedelta(milliseconds=100)])
+async def test_no_token_outlives_the_approval_and_none_is_made_after_it(town: Town, left: timedelta) -> None:
     activation = await saved(town, saved_days="1")
     town.clock.moment = activation.until - timedelta(seconds=90)
     town.nonce = None
     last = town.claims(await town.credentials(activation=activation.id))
-    town.clock.moment = activation.until
+    town.clock.moment = activation.until - left
     town.nonce = None
 
     over = await town.credentials(activation=activation.id)

@@ -102,6 +102,25 @@ def test_p2_a_revision_cannot_start_a_new_budget_under_another_lineage(tmp_path:
     ]
 
 
+@pytest.mark.parametrize(
+    ("number", "lineage", "served"), [(5, PUMS, [5]), (1, PUMS, []), (4, PUMS, []), (5, "us.cenzus", [])]
+)
+def test_p3_numbers_go_on_where_a_newer_release_does_not_load_what_was_active(
+    tmp_path: Path, number: int, lineage: str, served: list[int]
+) -> None:
+    """Promise P3: the signature still says which revision it was, and of which lineage."""
+    old = PUMS_RULES.replace("revision: 1", "revision: 4").replace("permits:", "rights:")
+    text = PUMS_RULES.replace("revision: 1", f"revision: {number}").replace(
+        f"lineage: {PUMS}", f"lineage: {lineage}"
+    )
+
+    found = activated(folder_with(tmp_path, text), known_as(PUMS, old))
+
+    assert [rules.dataset.revision for rules in found.rules.values()] == served
+    said = f"revision 4 of lineage `{PUMS}` was active: next is revision 5 of the same"
+    assert [said in str(fault) for fault in found.faults[:1]] == ([] if served else [True])
+
+
 def test_p3_the_next_revision_serves_and_is_told_to_the_ledger(tmp_path: Path) -> None:
     """Promise P3."""
     text = PUMS_RULES.replace("rows: 1000", "rows: 999").replace("revision: 1", "revision: 2")

@@ -91,3 +91,14 @@ def test_why_a_request_was_stopped_in_flight_is_sealed_and_no_other_failure_is(
 
     assert private_of(a_query(), seen)["cause"] == cause
     assert facts_of(a_query(), seen)["why"] == "charged-failure"
+
+
+def test_an_entry_says_at_which_rate_its_rules_have_replies_inspected_and_nothing_where_they_do_not() -> None:
+    said = [
+        facts_of(a_query(), Seen(caller=a_caller(), permit=a_permit(inspection_ppm=ppm))).get(
+            "inspection_ppm"
+        )
+        for ppm in (50_000, 0)
+    ]
+
+    assert said == [50_000, None]

@@ -71,8 +71,8 @@ def a_charge(**changes: Any) -> Charge:
         charged_at_ms=1_000,
         loss=Loss(PicoRho(0), PicoDelta(0), 2),
         left=(
-            (BudgetNode(PERMIT.dataset.source.lineage), Loss(PicoRho(0), PicoDelta(0), 999)),
             (BudgetNode(PERMIT.dataset.source.lineage, a_caller().org), Loss(PicoRho(0), PicoDelta(0), 50)),
+            (BudgetNode(PERMIT.dataset.source.lineage), Loss(PicoRho(0), PicoDelta(0), 999)),
         ),
     )
     return replace(charge, **changes)

@@ -225,6 +225,22 @@ async def test_p7_a_token_that_was_given_ends_with_every_link_behind_it(
         Stand(lambda: world.registry, world.clock)(caller, a_permit())
 
 
+async def test_what_stands_goes_on_to_stand_while_it_is_answered(world: World) -> None:
+    caller = await world.step(world.query())
+
+    Stand(lambda: world.registry, world.clock)(caller, a_permit())
+
+
+async def test_p7_the_token_names_the_person_who_approved(world: World) -> None:
+    """Promise P7: another active person of the firm is not who stands behind it."""
+    other = replace(world.records["operator"], id="op-2")
+    world.change(other=other)
+
+    with pytest.raises(NotAuthenticated) as refused:
+        await world.step(world.query(world.token(subject="op-2", operator="op-2")))
+    assert refused.value.cause == "saved-request-not-active"
+
+
 async def test_p7_the_record_must_be_for_the_request_that_the_token_is_for(world: World) -> None:
     """Promise P7."""
     other = SavedRequest(digest="d" * 43, method="POST", path=PATH, pico_rho_max=PicoRho(0))

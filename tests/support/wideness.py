@@ -1,16 +1,19 @@
 """Whether one judgement lets out more than another.
 
 As an unknown organisation class opens nothing, so do a path and a parameter that the upstream does not
-have: of paths and parameters those count that both judgements name.
+have: of paths and parameters those count that both judgements name. A misspelt domain of pseudonyms is
+nobody's; the domain of another column would tell which values are equal, and is wider.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from gateway.policy.meet import meet
 from gateway.terms.controlled import Trigger
+from gateway.terms.identifiers import ColumnName
 from gateway.terms.permit import Lookup, Permit, Refusal
 from gateway.terms.predicate import AllOf, AnyOf, Comparison, Not, Predicate
-from gateway.terms.treatment import Drop
+from gateway.terms.treatment import Drop, Tokenise, Treatment
 from gateway.terms.upstream import Binding, Cursor, Fixed, Order, Position, Size, UpstreamPath
 
 
@@ -22,7 +25,7 @@ def no_wider(narrow: Permit | Refusal, wide: Permit | Refusal) -> bool:
         return False
     of_wide = dict(wide.columns)
     return (
-        all(meet(how, of_wide.get(name, Drop())) == how for name, how in narrow.columns)
+        all(_no_weaker(how, of_wide.get(name, Drop()), of_wide) for name, how in narrow.columns)
         and _conjuncts(wide.rows) <= _conjuncts(narrow.rows)
         and narrow.functions <= wide.functions
         and narrow.rows_max <= wide.rows_max
@@ -34,6 +37,13 @@ def no_wider(narrow: Permit | Refusal, wide: Permit | Refusal) -> bool:
         and narrow.formats <= wide.formats
         and all(any(_hits_all_of(mine, theirs) for mine in narrow.triggers) for theirs in wide.triggers)
     )
+
+
+def _no_weaker(one: Treatment, other: Treatment, every: Mapping[ColumnName, Treatment]) -> bool:
+    """Whether one is as strict; a pseudonym of a domain that no column has links it with nothing."""
+    if isinstance(one, Tokenise) and isinstance(other, Tokenise):
+        return one == other or one not in every.values()
+    return meet(one, other) == one
 
 
 def _hits_all_of(one: Trigger, other: Trigger) -> bool:

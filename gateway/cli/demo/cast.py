@@ -1,4 +1,4 @@
-"""Who plays in the demo: two agencies, three firms, three people; all invented.
+"""Who plays in the demo: three firms, three people, and the two agencies whom they ask; all invented.
 
 What each firm may do stands in the sharing rules (``policies/``), not here.
 """

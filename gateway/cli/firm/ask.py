@@ -210,6 +210,8 @@ def _show_charge(charge: dict[str, Any]) -> None:
 
 
 def _show_plan(document: dict[str, Any]) -> None:
+    if "vnd" in document:
+        note(f"price: at most {document['vnd']['at_most']:,} VND")
     if document["kind"] == "rows":
         table(
             ("column", "treatment"), [(column["name"], column["treatment"]) for column in document["columns"]]
