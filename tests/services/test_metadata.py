@@ -45,9 +45,7 @@ def test_certificates_are_named_only_where_they_are_asked_for() -> None:
 
 def test_the_resource_takes_no_bearer_tokens() -> None:
     """Promise P7."""
-    document = protected_resource_metadata(
-        origin=ORIGIN, issuer=ORIGIN, audience=ORIGIN, certificates=True
-    )
+    document = protected_resource_metadata(origin=ORIGIN, issuer=ORIGIN, audience=ORIGIN, certificates=True)
 
     assert document["bearer_methods_supported"] == []
     assert document["dpop_bound_access_tokens_required"] is True
