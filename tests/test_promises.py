@@ -60,8 +60,8 @@ BREAKS = [
     Break(
         "P2 a cap is not looked at",
         "gateway/budget.py",
-        "    rho_fits = spent.rho + debit.loss.rho <= debit.cap.rho",
-        "    rho_fits = True",
+        "    return spent.rho + loss.rho <= cap.rho and spent.delta + loss.delta <= cap.delta",
+        "    return True",
         "tests/test_flow.py -k p2",
     ),
     Break(

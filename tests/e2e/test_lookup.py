@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from house import House, a_firm, make_house
 from lookup_scene import AN, BINH, CLIENT_KEYS, DATASET, MISSES, REGISTER, RULES, left, rows
 
 from gateway.cli.demo.cast import Firm
-from gateway.client import Gateway, GatewayProblem, Profile
+from gateway.client import Gateway, GatewayProblem, Profile, SyncGateway
 from gateway.ledger.audit import verify_store
 
 NOTARIES = [a_firm(f"notary-{n}", "notary", "marital-status", n) for n in range(1, 6)]
@@ -62,6 +63,27 @@ async def test_keys_find_rows_that_say_which_key_found_them_and_the_answer_says_
     assert (entry["kind"], entry["facts"]["keys"], entry["facts"]["rows"]) == ("release", 3, 3)
     assert answer.receipt.verify(house.vkey)
     assert answer.frame()["_key"].tolist() == [row["_key"] for row in found]
+
+
+async def test_the_function_of_the_guide_finds_who_is_married(house: House) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "client.md").read_text(encoding="utf-8")
+    (program,) = (each for each in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if ".lookup(" in each)
+    renamed = {"vn.moj.civil-registry-2026": DATASET, '"event"': '"status"', '"marriage"': '"married"'}
+    for theirs, here in renamed.items():
+        program = program.replace(theirs, here)
+    names: dict[str, Any] = {}
+    exec(program, names)  # noqa: S102  what the guide says
+
+    def tried(*keys: tuple[str, str]) -> list[bool]:
+        firm = NOTARIES[1]
+        with SyncGateway(house.origin, client=firm.client, key=firm.key) as gateway:
+            gateway.resume(firm.purpose)
+            return [names["married"](gateway, number, born) for number, born in keys]
+
+    async with house.session(NOTARIES[1]):
+        assert await asyncio.to_thread(
+            tried, ("001190023456", "1990-11-02"), ("001190023456", "1990-11-03")
+        ) == [True, False]
 
 
 async def asked(gateway: Gateway, key: dict[str, object], accept: str) -> tuple[Any, ...]:
