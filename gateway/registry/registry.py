@@ -8,7 +8,7 @@ hangs on it. Pure: a snapshot never changes, ``with_change`` returns the next.
 What a ``cause`` says is for the ledger; the outsider learns only that credentials are not accepted.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -60,6 +60,8 @@ class Registry:
     passkeys: Mapping[str, Passkey] = field(default_factory=_empty)
     recovery_codes: Mapping[OperatorId, RecoveryCodes] = field(default_factory=_empty)
     use_counts: Mapping[str, UseCount] = field(default_factory=_empty)
+    logins: Mapping[ClientId, tuple[Activation, ...]] = field(default_factory=_empty, repr=False)
+    """Of ``activations`` all but saved requests, by client, the newest first: each login adds one."""
 
     @classmethod
     def of(cls, changes: Iterable[Change]) -> "Registry":
@@ -74,7 +76,11 @@ class Registry:
             kinds.setdefault(change.kind, {})[change.id] = record_of(change)
         named = {_PLURALS[kind]: MappingProxyType(records) for kind, records in kinds.items()}
         registry = replace(cls(), **named)  # type: ignore[arg-type]  # record_of ties kind to type
-        return replace(registry, revocations=_still_needed(registry.revocations))
+        return replace(
+            registry,
+            revocations=_still_needed(registry.revocations),
+            logins=_by_client(registry.activations.values()),
+        )
 
     @property
     def revoked_keys(self) -> frozenset[str]:
@@ -107,7 +113,16 @@ class Registry:
         record, name = record_of(change), _PLURALS[change.kind]
         known: Mapping[str, object] = MappingProxyType({**getattr(self, name), record.id: record})
         after = replace(self, **{name: known})  # type: ignore[arg-type]  # record_of ties kind to type
+        if isinstance(record, Activation):
+            return replace(after, logins=self._logins_with(record))
         return replace(after, revocations=_still_needed(after.revocations))
+
+    def _logins_with(self, record: Activation) -> Mapping[ClientId, tuple[Activation, ...]]:
+        before = self.activations.get(record.id)
+        touched = {record.client} if before is None else {record.client, before.client}
+        others = (each for name in touched for each in self.logins.get(name, ()) if each.id != record.id)
+        kept = {name: each for name, each in self.logins.items() if name not in touched}
+        return MappingProxyType({**kept, **_by_client((*others, record))})
 
     def without(self, person: str) -> "Registry":
         """Return the snapshot without any record that tells of a person."""
@@ -117,7 +132,8 @@ class Registry:
             )
             for name in _PLURALS.values()
         }
-        return replace(self, **kept)
+        after = replace(self, **kept)
+        return replace(after, logins=_by_client(after.activations.values()))
 
 
 _PLURALS = {
@@ -133,6 +149,14 @@ _PLURALS = {
     "recoverycodes": "recovery_codes",
     "usecount": "use_counts",
 }
+
+
+def _by_client(activations: Iterable[Activation]) -> Mapping[ClientId, tuple[Activation, ...]]:
+    found: dict[ClientId, list[Activation]] = {}
+    for activation in sorted(activations, key=lambda each: (each.authenticated_at, each.id), reverse=True):
+        if activation.saved is None:
+            found.setdefault(activation.client, []).append(activation)
+    return MappingProxyType({client: tuple(each) for client, each in found.items()})
 
 
 def _still_needed(revocations: Mapping[str, Revocation]) -> Mapping[str, Revocation]:
@@ -259,8 +283,7 @@ def activation_for(
     machine = registry.clients.get(client)
     if machine is None:
         return None
-    live = _live(registry, machine, purpose, key, now)
-    return max(live, key=lambda activation: (activation.authenticated_at, activation.id), default=None)
+    return next(_live(registry, machine, purpose, key, now), None)
 
 
 def saved_activation(
@@ -275,14 +298,13 @@ def saved_activation(
 
 def _live(
     registry: Registry, client: Client, purpose: PurposeId, key: Thumbprint, now: datetime
-) -> list[Activation]:
-    """Return the activations for whatever is asked. SECURITY: one for a saved request is never among them."""
-    return [
+) -> Iterator[Activation]:
+    """Yield the logins in force, the newest first. SECURITY: one for a saved request is never among them."""
+    return (
         activation
-        for activation in registry.activations.values()
-        if activation.saved is None
-        and _in_force(registry, activation, client, purpose=purpose, key=key, now=now)
-    ]
+        for activation in registry.logins.get(client.id, ())
+        if _in_force(registry, activation, client, purpose=purpose, key=key, now=now)
+    )
 
 
 def _in_force(

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import reduce
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway import jose
 from gateway.errors import NotAuthenticated
@@ -26,7 +29,9 @@ from gateway.registry.records import (
     revocation_id,
 )
 from gateway.registry.registry import Registry, Standing, activation_for, standing
+from gateway.registry.saved_request import SavedRequest
 from gateway.terms.dataset import Title
+from gateway.terms.loss import PicoRho
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 JWK = jose.jwk_of(ed25519.Ed25519PrivateKey.from_private_bytes(b"\x01" * 32).public_key())
@@ -292,6 +297,37 @@ def test_revocations_go_when_their_time_is_over_in_whatever_order_they_are_read(
     kept = {revocation_id(CLIENT.id, f"token-{number}") for number in (2, 3, 4)}
     assert set(one_by_one.revocations) == kept
     assert Registry.of(changes) == Registry.of(reversed(changes)) == one_by_one
+
+
+SAVED = SavedRequest(digest="d", method="POST", path="/", pico_rho_max=PicoRho(0))
+
+
+@given(
+    st.lists(
+        st.builds(
+            replace,
+            st.just(ACTIVATION),
+            id=st.sampled_from(["act-1", "act-2", "act-3"]),
+            client=st.sampled_from(["bank-a.etl-1", "bank-a.etl-2"]),
+            authenticated_at=st.sampled_from([NOW - timedelta(minutes=n) for n in (1, 2)]),
+            state=st.sampled_from(State),
+            saved=st.sampled_from([None, SAVED]),
+        ),
+        max_size=12,
+    )
+)
+def test_logins_stand_by_client_and_age_however_the_records_came(activations: list[Activation]) -> None:
+    changes = [change_of(activation) for activation in activations]
+    one_by_one = reduce(Registry.with_change, changes, Registry())
+
+    last = {activation.id: activation for activation in activations}.values()
+    expected = {
+        client: tuple(sorted(found, key=lambda each: (each.authenticated_at, each.id), reverse=True))
+        for client in ("bank-a.etl-1", "bank-a.etl-2")
+        if (found := [each for each in last if each.client == client and each.saved is None])
+    }
+    assert one_by_one.logins == Registry.of(changes).logins == expected
+    assert one_by_one.without("lan").logins == {}
 
 
 @pytest.mark.parametrize(
