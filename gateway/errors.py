@@ -20,7 +20,7 @@
     ├── DatasetUnknown
     ├── BudgetExhausted               it would cost more than is left somewhere
     ├── KeysExhausted                 it would try more keys than are left somewhere
-    ├── AnswerGone                    the rows of an idempotency key are kept no longer
+    ├── AnswerGone                    kept no longer, or answered under other rules
     ├── IdempotencyMismatch           the key was used for another request
     ├── IdempotencyInProgress         the first request of that key is not finished
     ├── TooManyAttempts               sign-in or activation tried too often
@@ -199,7 +199,7 @@ class KeysExhausted(GatewayError):
 
 
 class AnswerGone(GatewayError):
-    """The rows that were answered under an idempotency key are kept no longer; the charge stays."""
+    """An idempotency key's answer is kept no longer, or was made under other rules; the charge stays."""
 
 
 class IdempotencyMismatch(GatewayError):

@@ -87,7 +87,7 @@ async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
             if charge is None and isinstance(error, DataChanged):
                 raise  # rows, which cost nothing: who pages must know to start again
             if isinstance(charge, StoredAnswer) and isinstance(error, AnswerGone):
-                raise  # time alone decided it, and nothing was looked up
+                raise  # time or a change of the rules decided it, and nothing was looked up
             raise ChargedFailure(seen.charge_index) from error
 
 

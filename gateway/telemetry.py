@@ -84,7 +84,8 @@ def _answered(route: str, status: int) -> tuple[Counter, Histogram]:
 
 _RULES_REFUSED = Gauge(
     "gateway_rules_refused",
-    "Documents of sharing rules that are not active as they stand in the home; 0 is well.",
+    "Documents of sharing rules that are not active as they stand in the home, or 1 where none could be "
+    "renewed; 0 is well.",
     registry=REGISTRY,
 )
 _RULES_REVISION = Gauge(
@@ -180,6 +181,11 @@ def rules_taken_over(revisions: Mapping[str, int], refused: int) -> None:
     for dataset, revision in revisions.items():
         _RULES_REVISION.labels(dataset).set(revision)
     _RULES_REFUSED.set(refused)
+
+
+def rules_not_renewed() -> None:
+    """Show that the rules in the home could not be looked at, or not be recorded."""
+    _RULES_REFUSED.set(1)
 
 
 def key_days_left(kind: str, days: int) -> None:

@@ -29,10 +29,11 @@ from gateway.engines.duckdb import DuckDbEngine
 from gateway.engines.port import Engine
 from gateway.engines.router import EngineRouter
 from gateway.engines.upstream import UpstreamEngine
-from gateway.errors import Fault, HomeInvalid
-from gateway.keyring.custody import Share, master_keys
+from gateway.errors import HomeInvalid
+from gateway.keyring.custody import Share, finish_rotation, master_keys
 from gateway.keyring.issuers import TrustedIssuers, trusted_issuers
 from gateway.keyring.keyring import Keyring
+from gateway.keyring.pseudonym_keys import PseudonymKeys
 from gateway.ledger.key_file import FILE_NAME as KEYS
 from gateway.ledger.port import Ledger
 from gateway.ledger.sqlite import SqliteLedger
@@ -43,9 +44,9 @@ from gateway.services import account, activation, enrolment, introspection, join
 from gateway.services.budgets import Budgets
 from gateway.services.catalogue import Catalogue
 from gateway.services.current import Current
+from gateway.services.custody import newest_epoch
 from gateway.services.metadata import key_set
 from gateway.services.ports import EnrolmentPorts
-from gateway.services.renewal import record_all, rules_at
 from gateway.settings import FILE_NAME, Settings, load_settings, settings_text
 from gateway.steps.authenticate import Authenticate
 from gateway.steps.charge import MakeCharge
@@ -104,8 +105,6 @@ class Gateway(Parts):
     home: Path
     ledger: SqliteLedger
     witnesses: Witnesses
-    faults: tuple[Fault, ...]
-    """What is wrong with sharing rules; the documents concerned are not served, or as last good."""
     random_bytes: Callable[[int], bytes] = os.urandom
 
     async def register(self, changes: tuple[Change, ...]) -> None:
@@ -173,7 +172,9 @@ def create_home(home: Path, settings: Settings) -> None:
 async def opened(
     home: Path, *, settings: Settings | None = None, shares: tuple[Share, ...] | None = None
 ) -> AsyncIterator[Gateway]:
-    """Open an installation, recover what a crash left, activate its rules; close it at the end.
+    """Open an installation and recover what a crash left; close it at the end.
+
+    No rules are active yet, and nothing is recorded of them: who serves begins with ``serving/renew.py``.
 
     ``shares`` are the custodians', of who makes pseudonyms; None: nobody will be answered from here.
 
@@ -202,9 +203,11 @@ async def opened(
         engine = engine_of(home, settings)
         stack.push_async_callback(engine.close)
         known = await ledger.registry()
-        rules = rules_at(home, known)
-        current = Current.of(known, rules.rules)
+        current = Current.of(known, {})
         current.keep_keys(keyring)
+        newest = newest_epoch(current.registry)
+        if shares and newest and finish_rotation(home / "keys", shares, newest.id):
+            keyring.pseudonym_keys = PseudonymKeys(master_keys(home / "keys", shares))
         gateway = Gateway(
             home=home,
             settings=settings,
@@ -219,10 +222,8 @@ async def opened(
             engine=engine,
             current=current,
             on_changes=current.apply,
-            faults=rules.faults,
             nonce_secret=os.urandom(32),
         )
-        await record_all(rules.taken, gateway.put)
         yield gateway
 
 
@@ -308,7 +309,7 @@ def api_of(gateway: Parts) -> Api:
 def _steps(gateway: Parts, authenticate: Authenticate) -> flow.Steps:
     """Return the eight steps of ``flow.py``, each with what it needs."""
     settings = gateway.settings
-    kept = Kept(gateway.volatile, gateway.keyring.sealer, gateway.clock)
+    kept = Kept.of_boot(gateway.volatile, gateway.nonce_secret, gateway.clock)
     return flow.Steps(
         authenticate=authenticate,
         decide=Decide(lambda: gateway.current.rules, gateway.clock),
@@ -316,7 +317,7 @@ def _steps(gateway: Parts, authenticate: Authenticate) -> flow.Steps:
         plan=MakePlan(gateway.keyring, ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")),
         place=Places(total=settings.places, each=settings.places_each),
         describe=described,
-        charge=MakeCharge(gateway.ledger),
+        charge=MakeCharge(gateway.ledger, gateway.keyring.pseudonym_keys.claim_key),
         slot=Slot(gateway.clock),
         execute=gateway.engine.execute,
         protect=Protect(gateway.keyring, kept),
@@ -380,7 +381,7 @@ async def _enrolling(
 def home_locked(home: Path) -> Iterator[None]:
     """Hold the home, so that no second process writes to it."""
     path = home / "run" / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.open("w", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

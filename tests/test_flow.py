@@ -50,6 +50,7 @@ from gateway.terms.reply import Released, Reply, Unrecorded
 LINEAGE = BudgetNode(a_statistic_plan().dataset.source.lineage)
 SECRET = b"4711 people, three of them named"
 LOG = "gateway.test/log"
+CLAIM_KEY = bytes(32)
 
 
 class FixedClock:
@@ -96,7 +97,7 @@ class World:
             "plan": lambda *_: a_statistic_plan(),
             "place": Places(total=2, each=1),
             "describe": lambda *_: Reply(status=200, content_type="text/plain", body=b"price"),
-            "charge": MakeCharge(self.ledger),
+            "charge": MakeCharge(self.ledger, lambda _: CLAIM_KEY),
             "execute": execute,
             "protect": protect,
             "repeat": lambda _q, _p, stored: Reply(status=200, content_type="text/plain", body=stored.answer),
@@ -260,7 +261,7 @@ async def test_p2_without_a_charge_no_data_is_read(world: World, error: Exceptio
 
 async def test_p2_a_charge_that_failed_after_it_was_done_stays_spent_and_gives_no_data(world: World) -> None:
     """Promise P2, failed but done: budget may be wasted, never an answer given for free."""
-    lost_answer = done_then_raising(MakeCharge(world.ledger), OSError("connection lost"))
+    lost_answer = done_then_raising(MakeCharge(world.ledger, lambda _: CLAIM_KEY), OSError("connection lost"))
 
     outcome = await flow.serve(a_query(), world.steps(charge=lost_answer))
 

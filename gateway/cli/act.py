@@ -17,6 +17,18 @@ AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one 
 REASON = click.option("--reason", default="", help="Why; the log commits to it and does not show it.")
 
 
+def require_text(secret: str) -> str:
+    """Return a secret that somebody typed, if it is text.
+
+    Python makes half surrogates of bytes that are no UTF-8, and different bytes must not become one secret.
+    """
+    try:
+        secret.encode("utf-8")
+    except UnicodeEncodeError:
+        raise click.BadParameter("it is not UTF-8") from None
+    return secret
+
+
 def carry_out(home: Path, act: Act, *, as_json: bool = False) -> Done:
     """Have a change made, and tell of it."""
     done = perform(home, act)

@@ -6,13 +6,14 @@ terminal they are its lines, so that two secrets of a service manager can be han
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 from gateway import wiring
-from gateway.cli.act import told
+from gateway.cli.act import require_text, told
 from gateway.errors import HomeInvalid, RulesInvalid
 from gateway.keyring import custody as keyring_custody
 from gateway.keyring.custody import CUSTODIANS, Share, known_epochs, master_keys, open_share, rotation
@@ -111,8 +112,9 @@ def rotate_pseudonyms(
 
     async def rotated() -> Done:
         async with wiring.opened(home) as gateway:
-            made = rotation(folder, (files[0], files[1]), (passphrases[0], passphrases[1]))
-            return await new_epoch(desk_of(gateway), made, (words[0], words[1]), this_user())
+            make = partial(rotation, folder, (files[0], files[1]), (passphrases[0], passphrases[1]))
+            asked = (words[0], words[1])
+            return await new_epoch(desk_of(gateway), lambda newest: make(newest=newest), asked, this_user())
 
     told(wiring.run(rotated()), as_json=as_json)
 
@@ -154,12 +156,12 @@ def _new_passphrase(file: Path) -> str:
 
 def _line(asked: str) -> str:
     """Return one secret: typed unseen at a terminal, else a line of standard input."""
-    if sys.stdin.isatty():
-        return str(click.prompt(asked, hide_input=True, err=True))
     try:
-        line = sys.stdin.readline(LINE_CHARACTERS_MAX)
-    except UnicodeDecodeError:  # SECURITY: its words hold what was read
-        raise click.UsageError(f"{asked}: standard input is not UTF-8") from None
+        if sys.stdin.isatty():
+            return require_text(click.prompt(asked, hide_input=True, err=True))
+        line = require_text(sys.stdin.readline(LINE_CHARACTERS_MAX))
+    except (UnicodeError, click.BadParameter):  # SECURITY: the words of the first hold what was read
+        raise click.UsageError(f"{asked}: what was given is not UTF-8") from None
     if not line.endswith("\n"):
         raise click.UsageError(f"{asked}: standard input has no line for it")
     return line.removesuffix("\n")

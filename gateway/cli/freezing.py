@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.act import AS_JSON, REASON, carry_out, show
+from gateway.cli.act import AS_JSON, REASON, carry_out, require_text, show
 from gateway.registry.records import Freezable
 from gateway.services.acts import Lift, LookAtFreezes, SetFrozen
 
@@ -50,5 +50,6 @@ def unfreeze(
     Overseers are the operators of organisations of the class `overseer`, and only those who were
     registered before the freeze.
     """
+    password = require_text(password)
     act = Lift(what=Freezable(what), target=name, operator=operator, password=password, code=code)
     carry_out(home, act, as_json=as_json)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.act import AS_JSON, show
+from gateway.cli.act import AS_JSON, require_text, show
 from gateway.engines.rehearsal import ArrowRehearsal
 from gateway.errors import Fault, HomeInvalid, RulesInvalid
 from gateway.keyring.stewards import make_steward_key, open_steward_key, trust_steward
@@ -48,6 +48,7 @@ def key(home: Path, file: Path, *, publisher: str, passphrase: bool, trust: bool
     if file.suffix != ".pem":
         raise click.UsageError("the private key's file ends in `.pem`, the public one's in `.vkey`")
     words = click.prompt("passphrase", hide_input=True, confirmation_prompt=True) if passphrase else ""
+    require_text(words)
     steward = make_steward_key(file, publisher, home=home, passphrase=words)
     file.with_suffix(".vkey").write_text(steward.vkey + "\n", encoding="ascii")
     if trust:
@@ -108,7 +109,7 @@ def list_rules(home: Path, *, as_json: bool) -> None:
 
 def ask_passphrase() -> str:
     """Return what opens a steward's key."""
-    return str(click.prompt("passphrase", hide_input=True))
+    return require_text(click.prompt("passphrase", hide_input=True))
 
 
 def _tested(file: Path) -> tuple[SignedDocument, Rules]:

@@ -164,7 +164,8 @@ def _held(file: Path, text: bytes, rules: Rules, data: Path) -> list[Advice]:
     from gateway.engines.survey import surveyed  # noqa: PLC0415
 
     try:
-        found = list(held(rules.dataset, surveyed(data, rules.dataset)))
+        lookups = [permit.lookup for permit in rules.permits if permit.lookup is not None]
+        found = list(held(rules, surveyed(data, rules.dataset, lookups)))
     except EngineFailed as error:
         is_file = rules.dataset.source.format is not SourceFormat.HTTP
         found = [Finding(("source",), error.detail, is_needed=is_file)]

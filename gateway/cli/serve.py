@@ -9,6 +9,7 @@ from gateway import wiring
 from gateway.cli.custody import pseudonym_shares, shares_of
 from gateway.keyring.ages import UNDIVIDED
 from gateway.keyring.custody import known_epochs
+from gateway.serving.secrecy import keep_memory_private
 from gateway.serving.serve import Serving
 from gateway.serving.serve import serve as serve_home
 from gateway.settings import load_settings
@@ -44,6 +45,7 @@ def serve(
     TLS ends here where a certificate is given, else in front; --tls-certificate, --tls-key and --client-ca
     count in place of the settings of those names. SIGHUP takes over renewed files and rules.
     """
+    keep_memory_private()
     given = {"tls_certificate": tls_certificate, "tls_key": tls_key, "client_ca": client_ca}
     files = {name: str(file.absolute()) for name, file in given.items() if file is not None}
     settings = replace(load_settings(home), **files)  # type: ignore[arg-type]  # all three are texts
@@ -54,8 +56,6 @@ def serve(
 def _say(serving: Serving) -> None:
     if not known_epochs(serving.gateway.home / "keys"):
         click.echo(f"not under dual control: {UNDIVIDED}", err=True)
-    for fault in serving.gateway.faults:
+    for fault in serving.faults:
         click.echo(f"not active: {fault}", err=True)
-    for problem in serving.problems:
-        click.echo(f"not served: {problem}", err=True)
     click.echo(f"serving {serving.origin}  metrics {serving.metrics}  datasets {serving.datasets}")

@@ -20,7 +20,7 @@ from gateway.engines.database import FAILED, Answer, Running, Work
 from gateway.engines.lookup import found_in
 from gateway.engines.pages import page_of
 from gateway.engines.snapshot import Snapshots, Subject, problems_of, subject_of
-from gateway.engines.source import resolve
+from gateway.engines.source import files_of, resolve
 from gateway.engines.statement import statistic_statement
 from gateway.errors import EngineFailed
 from gateway.terms.dataset import Dataset
@@ -86,6 +86,9 @@ class DuckDbEngine:
             return found
         failed = await asyncio.shield(self._preparation(dataset))
         return () if failed is None else (failed.detail,)
+
+    async def reads(self, dataset: Dataset) -> frozenset[tuple[int, int]]:
+        return await asyncio.to_thread(files_of, self._data_folder, dataset.source)
 
     async def retain(self, datasets: Collection[DatasetId]) -> None:
         await asyncio.wrap_future(self._preparer.submit(self._snapshots.keep_only, frozenset(datasets)))

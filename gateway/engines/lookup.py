@@ -1,8 +1,8 @@
 """The rows that keys find: first the places of all, then the rows of the places that are shown.
 
-SECURITY: both statements run for every lookup, whatever the first one finds: a key that is not there, one
-whose row the filter hides and one whose other attribute does not match are the same work, but for what
-the public clock of ``steps/slot.py`` hides.
+SECURITY: both statements run for every lookup, whatever the first one finds; how long they take depends on
+what is there, as a hash join's time does. That no time tells of it is the public clock's doing
+(``steps/slot.py``), which the engine's time must fit into.
 """
 
 import duckdb

@@ -32,6 +32,9 @@ class Engine(Protocol):
         For the owner, and before the dataset is served: a large source takes a while.
         """
 
+    async def reads(self, dataset: Dataset) -> frozenset[tuple[int, int]]:
+        """Return device and inode of each file that the source is now; none if it is no file."""
+
     async def retain(self, datasets: Collection[DatasetId]) -> None:
         """Let go of what was made ready for any other dataset, now or at an earlier start."""
 

@@ -3,7 +3,8 @@
 A snapshot's row has ``position`` (the row's place in the source, from 0), ``counts`` and, where
 several rows of a person may count, ``person`` (a number of that person's; NULL if the row is the only
 one). A declared column at place ``n`` is ``c<n>`` (typed), ``g<n>`` (of numbers with public bounds:
-clamped, on the grid) and ``k<n>`` (of columns with a public list: the value's place, or NULL).
+clamped, on the grid), ``k<n>`` (of columns with a public list: the value's place, or NULL) and ``n<n>`` (of
+texts: what a key is compared with where that is another spelling than the stored one, else NULL).
 
 INVARIANT: which of a person's rows count is decided before any question, from that person's rows
 only, through the SHA-256 of person and typed row, never by position, rank over the table or filter.
@@ -23,6 +24,9 @@ from gateway.terms.identifiers import ColumnName
 NO_NULL_SPELLING: Final = "\x1fno spelling of null\x1f"
 """DuckDB wants at least one; this one is no text that a file of ours holds."""
 INTEGER_LIMIT: Final = 2**62
+COMPARED_CHARS_MAX: Final = 800
+"""A longer text equals no key: a key has 200 characters at most, and each stands for at most four in any
+spelling. NFC takes time in the square of a run of marks, so it is not asked of more."""
 SNAPSHOT_FORM: Final = "ROW_GROUP_SIZE 40960"
 """Small row groups, so that two threads share a small table."""
 
@@ -139,12 +143,13 @@ def preparation_statement(scan: Scan) -> Statement:
     relation, position = scan.relation(parameters), scan.position(parameters)
     steps, counts, joins = _counting(dataset, parameters)
     grids = "".join(_grid(at, column, parameters) for at, column in numbered)
+    spellings = "".join(_composed(at) for at, column in numbered if column.type is ColumnType.TEXT)
     listed = [at for at, column in numbered if column.values]
     places = "".join(f", k{at}.place AS k{at}" for at in listed)
     lists = "".join(_list(at, dataset.columns[at], parameters) for at in listed)
     sql = (
         f"WITH typed AS NOT MATERIALIZED (SELECT {position} AS position{cells} FROM {relation})"  # noqa: S608
-        f"{steps} SELECT typed.*, {counts}{grids}{places} FROM typed{joins}{lists}"
+        f"{steps} SELECT typed.*, {counts}{grids}{spellings}{places} FROM typed{joins}{lists}"
     )
     return Statement(sql, parameters.values)
 
@@ -193,6 +198,12 @@ def _grid(at: int, column: Column, parameters: Parameters) -> str:
     # NULL falls through both comparisons and stays NULL; DuckDB's least and greatest would skip it.
     clamped = f"CASE WHEN c{at} < {least} THEN {least} WHEN c{at} > {most} THEN {most} ELSE c{at} END"
     return f", CAST(({clamped}) * CAST({10 ** decimals_of(column)} AS DECIMAL(38, 0)) AS BIGINT) AS g{at}"
+
+
+def _composed(at: int) -> str:
+    """Return the column of a text's NFC where that is not the text itself: done once, and mostly NULL."""
+    composed = f"CASE WHEN length(c{at}) <= {COMPARED_CHARS_MAX} THEN nfc_normalize(c{at}) END"
+    return f", nullif({composed}, c{at}) AS n{at}"
 
 
 def _list(at: int, column: Column, parameters: Parameters) -> str:

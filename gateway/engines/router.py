@@ -23,6 +23,9 @@ class EngineRouter:
     async def check(self, dataset: Dataset) -> tuple[str, ...]:
         return await self._of(dataset).check(dataset)
 
+    async def reads(self, dataset: Dataset) -> frozenset[tuple[int, int]]:
+        return await self._of(dataset).reads(dataset)
+
     async def retain(self, datasets: Collection[DatasetId]) -> None:
         await self.files.retain(datasets)
         await self.upstream.retain(datasets)

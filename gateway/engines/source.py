@@ -74,6 +74,16 @@ def stamp(path: Path) -> Stamp:
     return Stamp(state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, within)
 
 
+def files_of(data_folder: Path, source: Source) -> frozenset[tuple[int, int]]:
+    """Return device and inode of each file of a source; none if there is none."""
+    try:
+        state = stamp(resolve(data_folder, source))
+    except (EngineFailed, OSError):
+        return frozenset()
+    members = [member for _, member in state.within] or [state]
+    return frozenset((member.device, member.inode) for member in members)
+
+
 def csv_header(path: Path, delimiter: str) -> tuple[str, ...]:
     """Return the names in the first line of a CSV (RFC 4180, UTF-8 with or without a mark).
 

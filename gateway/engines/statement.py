@@ -42,7 +42,7 @@ def tried_statement(plan: LookupPlan, snapshot: str) -> Statement:
     """Return the statement of the places that each key finds; one plan for all keys, found or not.
 
     A value that its column cannot hold is NULL, which equals nothing. Texts are compared in NFC, in which
-    the planner wrote its own.
+    the planner wrote its own and the preparation the stored ones.
     """
     parameters = Parameters()
     aliases = _aliases(plan.dataset, frozenset(plan.by) | columns_of(plan.predicate))
@@ -75,8 +75,8 @@ def found_statement(plan: LookupPlan, snapshot: str) -> Statement:
 
 
 def _spelt(alias: str, column: Column) -> str:
-    """Return a column's value as it is compared with a key."""
-    return f"nfc_normalize({alias})" if column.type is ColumnType.TEXT else alias
+    """Return a column's value as it is compared with a key; ``c<n>`` has its composed spelling beside it."""
+    return f"coalesce(n{alias[1:]}, {alias})" if column.type is ColumnType.TEXT else alias
 
 
 def statistic_statement(plan: StatisticPlan, snapshot: str) -> Statement:

@@ -1,13 +1,18 @@
-"""Survey a source for its steward: least and most, misfits, unlisted values, persons; two passes, no copy.
+"""Survey a source for its steward: least and most, misfits, unlisted values, persons; no copy.
+
+Two passes, and one for each lookup: how many values its columns have, how many rows one key finds.
 
 SECURITY: what comes back are facts of the data. Nothing of it may reach a firm, a log or a document; the
 one caller is ``gateway policy check --data``.
 """
 
+from collections.abc import Collection
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
+
+import duckdb
 
 from gateway.engines.database import locked_database
 from gateway.engines.preparation import Scan, quoted
@@ -16,7 +21,8 @@ from gateway.engines.source import resolve
 from gateway.engines.typed import Parameters, constants, is_readable, type_of
 from gateway.errors import EngineFailed
 from gateway.terms.dataset import Column, ColumnType, Dataset, SourceFormat
-from gateway.terms.extent import ColumnExtent, SourceExtent
+from gateway.terms.extent import ColumnExtent, LookupExtent, SourceExtent
+from gateway.terms.permit import Lookup
 
 MEMORY_MB: Final = 2048
 THREADS: Final = 2
@@ -26,8 +32,8 @@ _FACTS: Final = 6
 """Numbers of one column."""
 
 
-def surveyed(data_folder: Path, dataset: Dataset) -> SourceExtent:
-    """Return what the source holds, beside what the document says.
+def surveyed(data_folder: Path, dataset: Dataset, lookups: Collection[Lookup] = ()) -> SourceExtent:
+    """Return what the source holds, beside what the document and its permits to look up say.
 
     Raises:
         EngineFailed: It is no file, or cannot be read; the sentence quotes nothing of it.
@@ -55,6 +61,12 @@ def surveyed(data_folder: Path, dataset: Dataset) -> SourceExtent:
             parameters = Parameters()
             counting = _persons(scan, read, parameters)
             persons = database.execute(counting, parameters.values).fetchall()[0] if counting else (None, 0)
+            names = {column.name for column in read}
+            found_by = {
+                lookup: _lookup_extent(lookup, scan, database)
+                for lookup in lookups
+                if lookup.columns <= names
+            }
     return SourceExtent(
         unnamed=scan.unnamed,
         absent=tuple(column.name for column in absent),
@@ -64,6 +76,26 @@ def surveyed(data_folder: Path, dataset: Dataset) -> SourceExtent:
         columns={
             column.name: _extent(found[_FACTS * at : _FACTS * (at + 1)]) for at, column in enumerate(read)
         },
+        lookups=found_by,
+    )
+
+
+def _lookup_extent(lookup: Lookup, scan: Scan, database: duckdb.DuckDBPyConnection) -> LookupExtent:
+    by = [column for column in scan.dataset.columns if column.name in lookup.columns]
+    names = [f"k{place}" for place in range(len(by))]
+    stored = ", ".join(f"{scan.expression(column)} AS {name}" for column, name in zip(by, names, strict=True))
+    counts = ", ".join(f"count(DISTINCT {name})" for name in names)
+    whole = " AND ".join(f"{name} IS NOT NULL" for name in names)
+    parameters = Parameters()
+    (found,) = database.execute(
+        f"WITH every AS MATERIALIZED (SELECT {stored} FROM {scan.relation(parameters)}) "  # noqa: S608
+        f"SELECT {counts}, (SELECT max(rows) FROM (SELECT count(*) AS rows FROM every WHERE {whole} "
+        f"GROUP BY {', '.join(names)})) FROM every",
+        parameters.values,
+    ).fetchall()
+    *values, rows_most = (int(each or 0) for each in found)
+    return LookupExtent(
+        values={column.name: count for column, count in zip(by, values, strict=True)}, rows_most=rows_most
     )
 
 

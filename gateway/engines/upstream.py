@@ -103,6 +103,11 @@ class UpstreamEngine:
         del dataset
         return ()
 
+    async def reads(self, dataset: Dataset) -> frozenset[tuple[int, int]]:
+        """Return nothing: what stands behind an address, nobody here can see."""
+        del dataset
+        return frozenset()
+
     async def retain(self, datasets: Collection[DatasetId]) -> None:
         """Close the connections to sources of other datasets; no upstream's rows are kept."""
         await self._let_go({name for name, _ in self.sessions} - set(datasets))

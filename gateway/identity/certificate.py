@@ -44,7 +44,10 @@ def certificate_of(der: bytes) -> Certificate:
         ValueError: These bytes are none.
 
     """
-    read = x509.load_der_x509_certificate(der)
+    try:
+        read = x509.load_der_x509_certificate(der)
+    except x509.InvalidVersion as error:  # which is no ValueError
+        raise ValueError("a certificate of no known version") from error
     return Certificate(
         thumbprint=Thumbprint(base64url(hashlib.sha256(der).digest())),
         begins_at=read.not_valid_before_utc,
@@ -59,7 +62,10 @@ def certificates_in(pem: bytes) -> tuple[Certificate, ...]:
         ValueError: There is none in it, or one that cannot be read.
 
     """
-    found = x509.load_pem_x509_certificates(pem)
+    try:
+        found = x509.load_pem_x509_certificates(pem)
+    except x509.InvalidVersion as error:
+        raise ValueError("a certificate of no known version") from error
     return tuple(certificate_of(each.public_bytes(Encoding.DER)) for each in found)
 
 

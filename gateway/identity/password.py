@@ -5,6 +5,7 @@ keyboards spell Vietnamese letters in more than one way (NIST SP 800-63B-4 secti
 Does not throttle: that is the caller's, per source and operator.
 """
 
+import contextlib
 import unicodedata
 from typing import Final
 
@@ -28,7 +29,7 @@ def hash_password(password: str, salt: bytes) -> str:
     """Return the hash to keep; ``salt`` is 16 random bytes.
 
     Raises:
-        ValueError: A password of under 8 or over 256 characters, or a salt of another size.
+        ValueError: A password of under 8 or over 256 characters, or no text, or a salt of another size.
 
     """
     if len(password) not in PASSWORD_CHARACTERS:
@@ -48,7 +49,10 @@ def hash_password(password: str, salt: bytes) -> str:
 
 def password_matches(password_hash: str | None, password: str) -> bool:
     """Return whether the password is the one that was hashed; None (nobody) costs the same and fails."""
-    given = _bytes(password) if len(password) in PASSWORD_CHARACTERS else b""
+    given = b""
+    if len(password) in PASSWORD_CHARACTERS:
+        with contextlib.suppress(UnicodeEncodeError):
+            given = _bytes(password)
     try:
         verify_secret((password_hash or NOBODY).encode("ascii"), given, Type.ID)
     except (Argon2Error, InvalidHashError, UnicodeEncodeError):
@@ -57,7 +61,12 @@ def password_matches(password_hash: str | None, password: str) -> bool:
 
 
 def passphrase_key(passphrase: str, salt: bytes) -> bytes:
-    """Return the 32-byte key that a passphrase stands for, at the same cost as a password's hash."""
+    """Return the 32-byte key that a passphrase stands for, at the same cost as a password's hash.
+
+    Raises:
+        ValueError: It is no text.
+
+    """
     return hash_secret_raw(
         _bytes(passphrase),
         salt,
@@ -70,5 +79,6 @@ def passphrase_key(passphrase: str, salt: bytes) -> bytes:
 
 
 def _bytes(password: str) -> bytes:
-    # Half a surrogate, which JSON can carry, must not raise; as `?` it matches no real password.
-    return unicodedata.normalize("NFKC", password).encode("utf-8", "replace")
+    # SECURITY: strictly. JSON can carry half a surrogate, a terminal bytes that are no UTF-8: as `?`, all of
+    # them would be one password.
+    return unicodedata.normalize("NFKC", password).encode("utf-8")

@@ -2,12 +2,12 @@
 
     headers -> token: parse, key, signature, claims -> the connection's certificate is the token's, where
     it has one -> proof: parse, signature, request,
-    token hash, query digest, time, nonce -> the proof's key is the token's key -> it is the request that
-    the token is for, where a person approved one only
+    token hash, query digest, time, nonce -> the proof's key is the token's key
 
-Source: RFC 9068 section 4, RFC 9449 sections 4.3 and 7, RFC 8725. Pure. Three things
-remain for the caller, in this order: walk the registry's chain for ``claims`` (revocation), use up
-``proof.single_use_id``, and only then ask the policy.
+Source: RFC 9068 section 4, RFC 9449 sections 4.3 and 7, RFC 8725. Pure. Four things
+remain for the caller, in this order: use up ``proof.single_use_id``, see that it is the request that the
+token is for where a person approved one only (``check_saved``), walk the registry's chain for ``claims``
+(revocation), and only then ask the policy.
 """
 
 import hmac
@@ -69,7 +69,6 @@ def verify_request(
     )
     if proof.key != claims.key:
         raise ProofRefused("the proof is made with another key than the token's", cause="proof-other-key")
-    _check_saved(claims, query)
     return VerifiedRequest(claims, proof)
 
 
@@ -81,10 +80,14 @@ def _check_certificate(claims: AccessClaims, query: Query, now: datetime) -> Non
         raise NotAuthenticated(cause="certificate-other")
 
 
-def _check_saved(claims: AccessClaims, query: Query) -> None:
+def check_saved(claims: AccessClaims, query: Query) -> None:
     """Refuse another request than the one that a person approved; to its last byte.
 
-    SECURITY: said in one way whatever differs, and only to who holds the token's key.
+    SECURITY: said in one way whatever differs, and only to who holds the token's key, once for a proof.
+
+    Raises:
+        RequestNotSaved: It is another.
+
     """
     saved = claims.saved
     if saved is None:

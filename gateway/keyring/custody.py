@@ -80,6 +80,10 @@ class Share(Handle):
         """Return the share with one more epoch behind the first ``count``."""
         return Share(self.custodian, (*self._epochs[:count], part))
 
+    def cut(self, count: int) -> "Share":
+        """Return the share with its first ``count`` epochs only."""
+        return Share(self.custodian, self._epochs[:count])
+
     def joined(self, other: "Share", count: int) -> tuple[bytes, ...]:
         """Return the keys of the first ``count`` epochs."""
         theirs = other._epochs[:count]  # noqa: SLF001 -- the same class
@@ -90,13 +94,13 @@ class Share(Handle):
         """Return the share's file.
 
         Raises:
-            HomeInvalid: The passphrase is too short.
+            HomeInvalid: The passphrase is too short, or no text.
 
         """
         if len(passphrase) < PASSPHRASE_LENGTH_MIN:
             raise HomeInvalid(f"a custodian's passphrase has at least {PASSPHRASE_LENGTH_MIN} characters")
         salt, nonce = os.urandom(SALT_BYTES), os.urandom(_NONCE_BYTES)
-        cipher = AESGCM(passphrase_key(passphrase, salt))
+        cipher = AESGCM(_key_of(passphrase, salt))
         sealed = cipher.encrypt(nonce, b"".join(self._epochs), _what(self.custodian).encode())
         members = {"salt": salt, "nonce": nonce, "sealed": sealed}
         text = {name: jose.base64url(value) for name, value in members.items()}
@@ -123,7 +127,7 @@ def open_share(path: Path, passphrase: str) -> Share:
     if len(salt) != SALT_BYTES or len(nonce) != _NONCE_BYTES:
         raise HomeInvalid(f"`{path.name}` is no share of a pseudonym key")
     try:
-        plain = AESGCM(passphrase_key(passphrase, salt)).decrypt(nonce, sealed, _what(custodian).encode())
+        plain = AESGCM(_key_of(passphrase, salt)).decrypt(nonce, sealed, _what(custodian).encode())
     except InvalidTag:
         raise HomeInvalid(
             f"`{path.name}` does not open: it is another passphrase, or the file was changed"
@@ -181,6 +185,34 @@ def master_keys(folder: Path, shares: tuple[Share, ...]) -> tuple[bytes, ...]:
     return masters
 
 
+def finish_rotation(folder: Path, shares: tuple[Share, ...], newest: str) -> bool:
+    """Have the home name all epochs up to ``newest``, the key the log was told of last; say if it did not.
+
+    A crash may have come before the names, or a copy of them from before a rotation back. SECURITY: a key
+    that was replaced would make tokens again, and nobody would hear of it.
+
+    Raises:
+        HomeInvalid: The shares do not have that key; or it is not the newest; or a whole one came back.
+
+    """
+    if undivided(folder) is not None:
+        raise HomeInvalid(f"the log tells that the pseudonyms' key was divided; take `{PSEUDONYMS}` away")
+    known = tuple(named.key for named in known_epochs(folder))
+    if known[-1:] == (newest,):
+        return False
+    first, second = _both(shares)
+    masters = first.joined(second, min(first.epochs, second.epochs))
+    names = _key_names(masters)
+    if newest not in names[len(known) :] or names[: len(known)] != known:
+        raise HomeInvalid(
+            f"shares and `{CUSTODY}` are not those of the key that the log was told of last; bring the "
+            "newest copies of all three"
+        )
+    count = names.index(newest) + 1
+    _put_names(folder, (first.cut(count), second.cut(count)), masters[:count])
+    return True
+
+
 def split(folder: Path, files: tuple[Path, Path], passphrases: tuple[str, str]) -> str:
     """Divide an undivided key between two custodians, take the whole one out of the home, return its name.
 
@@ -231,20 +263,26 @@ class Rotation(Handle):
         _put_names(self._folder, self._shares, self._masters)
 
 
-def rotation(folder: Path, files: tuple[Path, Path], passphrases: tuple[str, str]) -> Rotation:
+def rotation(
+    folder: Path, files: tuple[Path, Path], passphrases: tuple[str, str], *, newest: str | None = None
+) -> Rotation:
     """Make the next epoch's key, half of it in each custodian's file.
+
+    ``newest`` is the key that the log was told of last: a rotation that a crash cut off is finished first.
 
     Raises:
         HomeInvalid: The home is undivided, the shares do not fit, or the disk refuses.
 
     """
-    known = known_epochs(folder)
     if undivided(folder) is not None:
         raise HomeInvalid("the pseudonyms' key is undivided; first `gateway keys custody split`")
-    if len(known) >= EPOCHS_MAX:
-        raise HomeInvalid(f"a home has at most {EPOCHS_MAX} epochs of pseudonyms")
     opened = _opened(files, passphrases)
     masters = master_keys(folder, opened)
+    if newest is not None and finish_rotation(folder, opened, newest):
+        masters = master_keys(folder, opened)
+    known = known_epochs(folder)
+    if len(known) >= EPOCHS_MAX:
+        raise HomeInvalid(f"a home has at most {EPOCHS_MAX} epochs of pseudonyms")
     first, second = (share.grown(len(known), os.urandom(MASTER_BYTES)) for share in opened)
     _put(files, (first, second), passphrases)
     if (first.custodian, second.custodian) == (2, 1):
@@ -297,6 +335,13 @@ def _require_places(folder: Path, files: tuple[Path, Path]) -> None:
 
 def _key_names(masters: tuple[bytes, ...]) -> tuple[str, ...]:
     return tuple(name_of(master, epoch, _KEY) for epoch, master in enumerate(masters, 1))
+
+
+def _key_of(passphrase: str, salt: bytes) -> bytes:
+    try:
+        return passphrase_key(passphrase, salt)
+    except ValueError:  # SECURITY: its words hold the passphrase
+        raise HomeInvalid("a passphrase is text in UTF-8") from None
 
 
 def _what(custodian: int) -> str:

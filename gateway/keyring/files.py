@@ -107,13 +107,42 @@ def put_private(folder: Path, name: str, content: bytes) -> None:
         HomeInvalid: The disk refuses.
 
     """
-    fresh = folder / f".{name}-{secrets.token_hex(4)}"
     try:
-        _write(fresh, content)
-        fresh.replace(folder / name)
-        _sync_folder(folder)
+        put_all({folder / name: write_beside(folder / name, content)})
     except OSError as error:
         raise HomeInvalid(f"file `{name}` cannot be written: {error.strerror}") from error
+
+
+def write_beside(place: Path, content: bytes) -> Path:
+    """Make a file of mode 0600 beside the place that it is for, durably, and return where it is.
+
+    Raises:
+        OSError: The disk refuses; nothing is left.
+
+    """
+    fresh = place.with_name(f".{place.name}-{secrets.token_hex(4)}")
+    try:
+        _write(fresh, content)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    return fresh
+
+
+def put_all(fresh: Mapping[Path, Path | None]) -> None:
+    """Rename files into their places, in order and durably; None: the file in that place goes.
+
+    Raises:
+        OSError: The disk refuses.
+
+    """
+    for place, file in fresh.items():
+        if file is None:
+            place.unlink(missing_ok=True)
+        else:
+            file.replace(place)
+    for folder in {place.parent for place, file in fresh.items() if file is not None}:
+        _sync_folder(folder)
 
 
 def move_private(folder: Path, name: str, to: str | None) -> None:

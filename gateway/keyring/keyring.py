@@ -36,7 +36,8 @@ class Keyring(Handle):
         self.log_keys = log_keys
         """Replaced as a whole where the log gets another key; owned by the event loop."""
         self.sealer: Final = sealer
-        self.pseudonym_keys: Final = pseudonym_keys
+        self.pseudonym_keys = pseudonym_keys
+        """Replaced as a whole where a start finds that a rotation was not finished."""
 
     def __repr__(self) -> str:
         return f"Keyring(tokens={self.tokens!r}, log={self.log!r})"

@@ -66,6 +66,18 @@ class PseudonymKeys(Handle):
                 continue
         return value_of(token, newest.token_key(domain, recipient))
 
+    def claim_key(self, recipient: str) -> bytes:
+        """Return the key under which one recipient's idempotency keys are named in the ledger.
+
+        Always of the first epoch, which no rotation takes away: a claim stands for ever.
+
+        Raises:
+            HomeInvalid: As for ``newest``.
+
+        """
+        first = self.epochs[0] if self.epochs else self.newest
+        return first.derive("claim", "idempotency-key", recipient, first.epoch)
+
     def handed_over(self) -> tuple[bytes, ...]:
         """Return the keys themselves, for a worker of this gateway, over a pipe and nowhere else."""
         return self._masters

@@ -33,6 +33,7 @@ from gateway.transparency.tree import ProofInvalid
 
 STEWARDS: Final = "stewards"
 FILES_MAX: Final = 1000
+PASSPHRASE_LENGTH_MIN: Final = 12
 _SUFFIX: Final = ".vkey"
 _PUBLISHER: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -70,6 +71,8 @@ def make_steward_key(path: Path, publisher: str, *, home: Path, passphrase: str 
     steward = StewardKey(publisher, key)
     protection: KeySerializationEncryption = NoEncryption()
     if passphrase:
+        if len(passphrase) < PASSPHRASE_LENGTH_MIN:
+            raise HomeInvalid(f"a steward's passphrase has at least {PASSPHRASE_LENGTH_MIN} characters")
         protection = BestAvailableEncryption(passphrase.encode())
     write_new(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection))
     return steward
@@ -139,22 +142,40 @@ def trusted_stewards(home: Path) -> tuple[VerifierKey, ...]:
     """Return the keys whose signatures count in a home, as its folder says at this moment.
 
     Raises:
-        HomeInvalid: A file is no verifier key, others can write it, or there are too many.
+        HomeInvalid: The folder cannot be listed or is none, a file is no verifier key or is of a key that
+            another file has too, others can write one of them, or there are too many.
 
     """
     folder = home / "keys" / STEWARDS
-    if not folder.exists():
+    try:
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode):
+            raise HomeInvalid(f"`keys/{STEWARDS}` is no folder; links are not followed")
+        _require_own(folder.parent.stat(), folder.parent.name)
+        _require_own(status, folder.name)
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.endswith(_SUFFIX))
+    except FileNotFoundError:  # nobody was trusted yet
         return ()
-    files = sorted(folder.glob(f"*{_SUFFIX}"))
-    if len(files) > FILES_MAX:
+    except OSError as error:
+        raise HomeInvalid(f"`keys/{STEWARDS}` cannot be listed: {error.strerror}") from error
+    if len(names) > FILES_MAX:
         raise HomeInvalid(f"there are more than {FILES_MAX} stewards")
-    _require_own(folder)
-    return tuple(_steward(file) for file in files)
+    trusted: dict[str, VerifierKey] = {}
+    for name in names:
+        steward = _steward(folder / name)
+        vkey = format_vkey(steward.name, steward.key)
+        if vkey in trusted:
+            raise HomeInvalid(
+                f"`{name}` holds a key that another file holds too: remove one, for both must go"
+            )
+        trusted[vkey] = steward
+    return tuple(trusted.values())
 
 
 def _steward(file: Path) -> VerifierKey:
     try:
-        _require_own(file)
+        _require_own(file.stat(), file.name)
         text = read_plain(file, FILE_BYTES_MAX).decode("ascii")
         return parse_vkey(text.removesuffix("\n"))
     except OSError as error:
@@ -163,8 +184,7 @@ def _steward(file: Path) -> VerifierKey:
         raise HomeInvalid(f"steward's key `{file.name}` is no verifier key, one line and no more") from error
 
 
-def _require_own(path: Path) -> None:
+def _require_own(status: os.stat_result, name: str) -> None:
     """SECURITY: whoever can write here decides whose rules count."""
-    status = path.stat()
     if status.st_uid not in {os.geteuid(), 0} or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise HomeInvalid(f"`{path.name}` can be written by others; take their rights away (chmod go-w)")
+        raise HomeInvalid(f"`{name}` can be written by others; take their rights away (chmod go-w)")

@@ -21,8 +21,9 @@ from gateway.errors import (
 )
 from gateway.ledger.entry import Draft, RandomBytes, Record, debit_shown, draft_of_recover, draft_of_release
 from gateway.ledger.key_file import period_of
+from gateway.ledger.openings import unpacked
 from gateway.ledger.port import EntryRefused
-from gateway.terms.entry import EntryKind, Erasure, Fact, IdempotencyClaim, ReleaseRequest
+from gateway.terms.entry import PERSON, EntryKind, Erasure, Fact, IdempotencyClaim, ReleaseRequest
 from gateway.terms.identifiers import RequestId
 from gateway.terms.loss import BudgetNode, Debit, Loss, PicoDelta, PicoRho
 
@@ -150,6 +151,7 @@ class View(Protocol):
     def claim(self, name: bytes) -> Claim | None: ...
     def is_used(self, name: bytes) -> bool: ...
     def shown_id(self, record: Record) -> str: ...
+    def document(self, record: Record) -> bytes | None: ...
     def erased(self, erasure: Erasure) -> Erased: ...
     @property
     def open_charges(self) -> Mapping[int, OpenCharge]: ...
@@ -199,6 +201,7 @@ class Batch:
         charge = self._open_charge(command.charge_index)
         if charge is not None and charge.request_id != command.draft.request_id:
             raise EntryRefused("the charge belongs to another request")
+        self._require_current(command.draft.records)
         ts = self.now_ms if command.at_ms is None else command.at_ms
         index = self._append(command.draft, ts=ts)
         if charge is not None and command.charge_index is not None:
@@ -292,6 +295,28 @@ class Batch:
         for number, (name, record) in enumerate(zip(names, draft.records, strict=True)):
             self.records.append((index, number, name, record))
         return index
+
+    def _require_current(self, records: tuple[Record, ...]) -> None:
+        """Refuse what was decided on a record that is another by now, and what tells of somebody erased.
+
+        SECURITY: processes decide on what they have heard of; only here is it known what was put before.
+        """
+        own = {record.id for record in records if record.kind == PERSON}
+        for record in records:
+            if record.replaces is not None and (self._document(record) or b"") != record.replaces:
+                raise LedgerUnavailable("it was changed at this moment by somebody else; look, and try again")
+            if record.subject is None or record.kind == PERSON or record.subject in own:
+                continue
+            person = Record(kind=PERSON, id=record.subject, subject=record.subject, opening=b"")
+            if self._document(person) is None:
+                raise LedgerUnavailable("it tells of a person who is not registered any more")
+
+    def _document(self, record: Record) -> bytes | None:
+        """Return what the record of that kind and id says, as the batch will leave it."""
+        for _, _, _, put in reversed(self.records):
+            if (put.kind, put.id) == (record.kind, record.id):
+                return unpacked(put.opening)[1]["document"]
+        return self.view.document(record)
 
     def _close(self, index: int, charge: OpenCharge, release_index: int, answer: bytes | None) -> None:
         self.closed.add(index)

@@ -55,6 +55,8 @@ class Record:
     subject: str | None = field(repr=False)
     opening: bytes = field(repr=False)
     """Its commitment's salt, then ``id``, ``subject`` where there is one, and ``document``."""
+    replaces: bytes | None = field(default=None, repr=False)
+    """As in ``Change``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +204,13 @@ def _record(change: Change, salt: bytes) -> Record:
     values = {"id": change.id.encode("ascii"), "document": change.document}
     if change.subject is not None:
         values["subject"] = change.subject.encode("utf-8", "surrogatepass")
-    return Record(kind=change.kind, id=change.id, subject=change.subject, opening=packed(salt, values))
+    return Record(
+        kind=change.kind,
+        id=change.id,
+        subject=change.subject,
+        opening=packed(salt, values),
+        replaces=change.replaces,
+    )
 
 
 def _encoded_facts(facts: Mapping[str, Fact]) -> bytes:

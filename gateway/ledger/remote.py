@@ -49,7 +49,7 @@ from gateway.ledger.wire import (
     error_of,
 )
 from gateway.terms.charge import Charge, Receipt, StoredAnswer
-from gateway.terms.entry import Change, ChargeRequest, ReleaseRequest
+from gateway.terms.entry import LOG_KEYS, Change, ChargeRequest, ReleaseRequest
 from gateway.terms.loss import BudgetNode, Loss
 
 WAITING_MAX: Final = 8192
@@ -183,7 +183,8 @@ class RemoteLedger:
                 self._settle(message.number, error=error_of(message))
             case DoneRegistry():
                 records, self._records = tuple(self._records), []
-                self._unfollowed.clear()  # durable before the registry was read
+                # What was durable before the registry was read is in it; which keys sign the log is not.
+                self._unfollowed[:] = [kept for news in self._unfollowed if (kept := _of_log_keys(news))]
                 self._settle(message.number, records)
             case _:
                 self._settle(message.number, message.outcome)
@@ -205,3 +206,10 @@ class RemoteLedger:
         self._closing = True
         for number in list(self._waiting):
             self._settle(number, error=LedgerUnavailable(UNAVAILABLE))
+
+
+def _of_log_keys(news: Changed | InForce) -> Changed | None:
+    """Return what news says of the log's keys, which no registry holds."""
+    changes = news.changes if isinstance(news, Changed) else ()
+    kept = tuple(change for change in changes if change.kind == LOG_KEYS)
+    return Changed(kept) if kept else None

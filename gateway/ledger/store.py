@@ -193,6 +193,9 @@ class Store:
     def shown_id(self, record: Record) -> str:
         return self.vault.shown_id(record)
 
+    def document(self, record: Record) -> bytes | None:
+        return self.vault.document(record)
+
     def erased(self, erasure: Erasure) -> Erased:
         return self.vault.erased(erasure)
 

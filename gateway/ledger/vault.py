@@ -94,6 +94,20 @@ class Vault:
         leaf, key, sealed_opening = row
         return leaf, unsealed(self._cipher(key), sealed_opening, leaf_hash(leaf))
 
+    def document(self, record: Record) -> bytes | None:
+        """Return what was last put under a record's kind and id; None where nothing is, or it was erased."""
+        row = self._connection.execute(
+            "SELECT leaf, field, key, sealed FROM registry JOIN"  # noqa: S608
+            " (SELECT idx, leaf FROM entry UNION ALL SELECT idx, leaf FROM carried_entry) USING (idx)"
+            f" WHERE kind = ? AND id = ? AND {_KEPT}",
+            (record.kind, self.shown_id(record)),
+        ).fetchone()
+        if row is None:
+            return None
+        leaf, name, key, sealed_record = row
+        opening = unsealed(self._cipher(key), sealed_record, _record_of(leaf_hash(leaf), name))
+        return unpacked(opening)[1]["document"]
+
     def shown_id(self, record: Record) -> str:
         """Return the id under which entry and registry show a record; a person's own is not shown."""
         if record.subject is None:

@@ -15,12 +15,15 @@ from typing import Final, cast
 import apsw
 
 _PURGE_EVERY: Final = 1024
+"""Writes; and a minute, so that what has expired is gone soon after, while anything is asked at all."""
+_PURGE_EVERY_MS: Final = 60_000
 _BUSY_MS: Final = 1000
 _TABLES: Final = """
 CREATE TABLE once (id TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE held (
   kind TEXT, id TEXT, document BLOB NOT NULL, expires_at_ms INTEGER NOT NULL, PRIMARY KEY (kind, id)
 ) STRICT;
+CREATE INDEX held_by_expiry ON held (expires_at_ms);
 CREATE TABLE hits (
   id TEXT, window_s INTEGER, number INTEGER NOT NULL, hits INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL,
   PRIMARY KEY (id, window_s)
@@ -41,6 +44,7 @@ class Volatile:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._writes = 0
+        self._purged_ms = 0
 
     @classmethod
     def create(cls, path: Path | None) -> "Volatile":
@@ -99,7 +103,8 @@ class Volatile:
 
     def _purge_sometimes(self, now_ms: int) -> None:
         self._writes += 1
-        if self._writes % _PURGE_EVERY == 0:
+        if self._writes % _PURGE_EVERY == 0 or now_ms - self._purged_ms >= _PURGE_EVERY_MS:
+            self._purged_ms = now_ms
             for table in ("once", "held", "hits"):
                 self._connection.execute(f"DELETE FROM {table} WHERE expires_at_ms <= ?", (now_ms,))  # noqa: S608 -- our words
 
@@ -112,4 +117,5 @@ def _connected(
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", 0)  # OFF: a power failure ends the boot that this state belongs to
     connection.pragma("trusted_schema", 0)
+    connection.pragma("secure_delete", 1)
     return connection

@@ -10,7 +10,7 @@ from gateway.planning.normal import normal
 from gateway.terms.controlled import Trigger
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.permit import Permit, Reason
-from gateway.terms.plan import LookupPlan, Plan, RowsPlan, StatisticPlan
+from gateway.terms.plan import LookupPlan, MeasureKind, Plan, RowsPlan, StatisticPlan
 from gateway.terms.predicate import AllOf, Predicate, columns_of
 
 
@@ -44,10 +44,17 @@ def _may_exceed(plan: Plan, rows: int) -> bool:
 
 
 def _named(plan: Plan, permit: Permit) -> frozenset[ColumnName]:
-    """Return the columns that the question is about; the owner's own filter asks nothing."""
+    """Return the columns that the question is about.
+
+    The owner's own filter asks nothing, nor does the bounding of what each person contributes. More than
+    groups, measures and a condition no statistic can say (``sql.py``).
+    """
     if isinstance(plan, StatisticPlan):
         told = [key.column.name for key in plan.keys]
         told += [measure.column for measure in plan.measures if measure.column is not None]
+        counts_persons = any(measure.kind is MeasureKind.UNITS for measure in plan.measures)
+        if counts_persons and (unit := plan.dataset.unit) and unit.column is not None:
+            told.append(unit.column)
     else:
         told = [name for name, _ in plan.columns]
         told += plan.by if isinstance(plan, LookupPlan) else ()

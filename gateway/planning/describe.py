@@ -23,16 +23,15 @@ def describe(plan: Plan, price: Price = FREE) -> dict[str, object]:
     """
     described = _described(plan)
     if price != FREE:
-        described["vnd"] = _money(price, plan)
+        described["vnd"] = {**asdict(price), "at_most": most_vnd(price, plan)}
     return described
 
 
-def _money(price: Price, plan: Plan) -> dict[str, int]:
-    """Return the price in dong, and the most that it can come to."""
+def most_vnd(price: Price, plan: Plan) -> int:
+    """Return the most that an answer can come to, in dong."""
     rows = 0 if isinstance(plan, StatisticPlan) else plan.rows_max
     keys = len(plan.keys) if isinstance(plan, LookupPlan) else 0
-    most = price.per_request + price.per_key * keys + price.per_row * rows * max(keys, 1)
-    return {**asdict(price), "at_most": most}
+    return price.per_request + price.per_key * keys + price.per_row * rows * max(keys, 1)
 
 
 def _described(plan: Plan) -> dict[str, object]:

@@ -18,17 +18,18 @@ from typing import Final
 from gateway.errors import MalformedRequest, QuestionRefused
 from gateway.planning.body import object_of
 from gateway.planning.constant import of_text, typed
+from gateway.planning.normal import data_of, digest_of
 from gateway.planning.rows import columns_of
 from gateway.planning.statistic import release_after_s
 from gateway.terms.dataset import Column, ColumnType
+from gateway.terms.identifiers import ColumnName
 from gateway.terms.loss import Loss, PicoDelta, PicoRho
 from gateway.terms.permit import Lookup, Permit
 from gateway.terms.plan import LookupPlan
 from gateway.terms.predicate import Literal
 from gateway.terms.query import Action
+from gateway.terms.treatment import Treatment, spelled
 
-SLOT_UNKNOWN_S: Final = 4.0
-"""When a reply leaves where the rules name no privacy unit, and so no public number of rows."""
 _MEMBERS: Final = frozenset({"keys", "select"})
 _TRIED: Final = frozenset({"key", "matching"})
 _TEXT_READ_MAX: Final = 200
@@ -44,25 +45,45 @@ def plan_lookup(body: bytes, permit: Permit, *, order_key: bytes) -> LookupPlan:
 
     """
     lookup = permit.lookup
-    if permit.action is not Action.LOOKUP or lookup is None:
-        raise AssertionError("a lookup needs leave to look up")
+    unit = permit.dataset.unit
+    if permit.action is not Action.LOOKUP or lookup is None or unit is None:
+        raise AssertionError("a lookup needs leave to look up, and rules that say whom")
     members = object_of(body)
     if "keys" not in members or not members.keys() <= _MEMBERS:
         raise MalformedRequest("the body has `keys`, perhaps `select`, and nothing else")
     by = (lookup.key, *lookup.matching)
     keys = _keys(members["keys"], lookup, {c.name: c for c in permit.dataset.columns if c.name in by})
+    columns, dataset = _columns(members, permit), permit.dataset
     return LookupPlan(
-        dataset=permit.dataset,
-        columns=columns_of(members, permit),
+        dataset=dataset,
+        columns=columns,
         predicate=permit.rows,
         by=by,
         keys=keys,
         rows_max=lookup.rows_max,
         order_key=order_key,
         loss=Loss(PicoRho(0), PicoDelta(0), len(keys)),
-        release_after_s=release_after_s(unit, 0) if (unit := permit.dataset.unit) else SLOT_UNKNOWN_S,
+        release_after_s=release_after_s(unit, 0),
         digest=hmac.digest(order_key, b"lookup\0" + body, hashlib.sha256).hex(),
+        rules=digest_of(
+            {
+                "dataset": [dataset.id, dataset.revision, dataset.digest, dataset.source.lineage],
+                "columns": [[name, spelled(treatment)] for name, treatment in columns],
+                "rows": data_of(permit.rows),
+                "by": [*by, lookup.rows_max],
+            }
+        ),
     )
+
+
+def _columns(members: Mapping[str, object], permit: Permit) -> tuple[tuple[ColumnName, Treatment], ...]:
+    """Return the columns that leave. A key that a firm put into `select` by mistake is in no error."""
+    try:
+        return columns_of(members, permit)
+    except QuestionRefused as error:
+        raise QuestionRefused(
+            "`select` names columns that leave here, each once", about="select", nearest=error.nearest
+        ) from None
 
 
 def _keys(given: object, lookup: Lookup, columns: Mapping[str, Column]) -> tuple[tuple[Literal, ...], ...]:

@@ -106,6 +106,11 @@ def select_of(sql: str) -> Select:
     )
 
 
+def has_comment(sql: str) -> bool:
+    """Return whether a question that can be read says anything that does not count."""
+    return any(token.comments for token in sqlglot.tokenize(sql, dialect=DIALECT))
+
+
 def only(node: exp.Expr, *parts: str) -> None:
     """Make sure that a node says nothing beyond the named parts.
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.errors import RulesInvalid
 from gateway.policy.check_data import Parts
-from gateway.policy.cues import Cue, cue_of_name
+from gateway.policy.cues import Cue, cue_of_name, cues_of_names
 from gateway.policy.document import ColumnEntry, PermitEntry
 from gateway.policy.document_paths import CursorEntry, PositionEntry
 from gateway.policy.doubts import doubts
@@ -134,7 +134,7 @@ def _of_paths(parts: Parts, tree: Tree) -> Iterator[Advice]:
 
 
 def _cue(name: str, column: ColumnEntry) -> Cue | None:
-    return cue_of_name(column.stored_as or name) or cue_of_name(name)
+    return next(iter(cues_of_names(name, column.stored_as)), None)
 
 
 def _counts(parts: Parts) -> bool:

@@ -115,6 +115,7 @@ _NOT_PEOPLE: Final = frozenset(
     }
 )  # fmt: skip
 """A name or number of one of these is no person's."""
+_HARMLESS: Final = frozenset({Kind.RECORD})
 
 _OF_SHAPES: Final = {
     Shape.TWELVE_DIGITS: Kind.NUMBER_OF_PERSON,
@@ -138,17 +139,41 @@ def folded(name: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[a-z0-9]+", apart.lower()))
 
 
-@lru_cache(maxsize=4096)
 def cue_of_name(name: str) -> Cue | None:
     """Return what a column's name alone says."""
+    return next(iter(_cues(name)), None)
+
+
+def cues_of_names(*names: str | None) -> tuple[Cue, ...]:
+    """Return all that a column's names say, such as its own and the one in the source.
+
+    SECURITY: no word hides another (`ID` not `citizen_id`): what is only a number of a record comes last.
+    """
+    found = (cue for name in names if name is not None for cue in _cues(name))
+    return tuple(sorted(dict.fromkeys(found), key=lambda cue: cue.kind in _HARMLESS))
+
+
+def says_few_values(*names: str | None) -> bool:
+    """Return whether a name of a column is that of a trait, an age or a place: of these there are few."""
+    for name in names:
+        if name is None:
+            continue
+        cues = [cue for cue in _cues(name) if cue.kind not in _HARMLESS]
+        if _NOT_PEOPLE & set(folded(name)) or (cues and not cues[0].identifies):
+            return True
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _cues(name: str) -> tuple[Cue, ...]:
     words = folded(name)
     is_of_thing = bool(_NOT_PEOPLE & set(words))
-    for kind, phrases in _PHRASES.items():
-        if is_of_thing and kind in _OF_THINGS_TOO:
-            continue
-        if any(_contains(words, phrase) for phrase in phrases):
-            return Cue(kind, f"the name says {kind}")
-    return None
+    return tuple(
+        Cue(kind, f"the name says {kind}")
+        for kind, phrases in _PHRASES.items()
+        if not (is_of_thing and kind in _OF_THINGS_TOO)
+        and any(_contains(words, phrase) for phrase in phrases)
+    )
 
 
 def cue_of(column: ColumnFacts) -> Cue | None:

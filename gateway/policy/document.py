@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag
 from gateway.policy.document_lookup import LookupEntry
 from gateway.policy.document_paths import PathEntry
 from gateway.policy.document_terms import (
+    AcknowledgedEntry,
     DeliveryEntry,
     InspectionEntry,
     PriceEntry,
@@ -109,19 +110,6 @@ class ClassificationEntry(Entry):
     sharing: Sharing = Field(strict=False)
     importance: Importance = Field(strict=False)
     personal: Personal = Field(strict=False)
-
-
-class AcknowledgedEntry(Entry):
-    """Why the owner accepts a risk; without that, a document that has it does not load (``risks.py``)."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
-
-    each_row: Text | None = None
-    rows_and_statistics: Text | None = None
-    two_treatments: Text | None = None
-    random_key: Text | None = None
-    relinkable: Text | None = None
-    linkable: Text | None = None
 
 
 class SourceEntry(Entry):

@@ -1,6 +1,7 @@
-"""The part of a sharing-rules document that says on which terms answers leave (``document.py`` has the rest).
+"""The part of a sharing-rules document that says on which terms answers leave, and what its owner accepts.
 
-Money is whole Vietnamese dong. What each of these does, and what it does not do yet: docs/policy.md.
+``document.py`` has the rest. Money is whole Vietnamese dong. What each of these does, and what it does not
+do yet: docs/policy.md.
 """
 
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from gateway.policy.entry import Entry
-from gateway.policy.fields import ColumnId, Count, Months, Share
+from gateway.policy.fields import ColumnId, Count, Months, Share, Text
 from gateway.terms.format import Format
 from gateway.terms.query import Action
 
@@ -51,3 +52,17 @@ class DeliveryEntry(Entry):
     """In which formats replies leave."""
 
     formats: list[Annotated[Format, Field(strict=False)]] = Field(min_length=1)
+
+
+class AcknowledgedEntry(Entry):
+    """Why the owner accepts a risk; without that, a document that has it does not load (``risks.py``)."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    each_row: Text | None = None
+    rows_and_statistics: Text | None = None
+    two_treatments: Text | None = None
+    random_key: Text | None = None
+    many_values: Text | None = None
+    relinkable: Text | None = None
+    linkable: Text | None = None

@@ -64,10 +64,16 @@ def _of_importance(parts: Parts) -> Iterator[tuple[Path, str]]:
 
 
 def _of_keys(parts: Parts) -> Iterator[tuple[Path, str]]:
-    keys = parts.budgets.organisation.keys if parts.budgets else None
-    if keys is not None and parts.unit is not None and keys >= parts.unit.units_max:
-        said = f"one organisation may try {keys:,} keys on {parts.unit.units_max:,} people at most"
+    keys, unit = parts.budgets.organisation.keys if parts.budgets else None, parts.unit
+    if keys is None or unit is None:
+        return
+    rows = max((permit.limits.rows_per_key or 0 for permit in parts.permits.values()), default=0)
+    if keys >= unit.units_max:
+        said = f"one organisation may try {keys:,} keys on {unit.units_max:,} people at most"
         yield ("budgets", "organisation", "keys"), f"{said}: it could look up everybody"
+    elif keys * rows >= unit.units_max * (unit.rows_max or 1):
+        said = f"{keys:,} keys of {rows:,} rows are no fewer than the rows of all people"
+        yield ("budgets", "organisation", "keys"), f"{said}: one organisation could read everything"
 
 
 def _is_forbidden(permit: PermitEntry, forbids: list[ForbidEntry]) -> bool:

@@ -11,9 +11,12 @@ from typing import Final
 
 from gateway.policy.doubts import digits_of
 from gateway.policy.faults import nearest
+from gateway.policy.lookup import TRIES_AT_LEAST
 from gateway.policy.read import Path
+from gateway.policy.rules import Rules
 from gateway.terms.dataset import Column, Dataset
-from gateway.terms.extent import ColumnExtent, SourceExtent
+from gateway.terms.extent import ColumnExtent, LookupExtent, SourceExtent
+from gateway.terms.permit import Lookup
 
 TIGHT: Final = Decimal("0.01")
 """A bound that is nearer to the data than this part of the data's own span looks read off it."""
@@ -32,8 +35,9 @@ class Finding:
     """It cannot be served so."""
 
 
-def held(dataset: Dataset, extent: SourceExtent) -> Iterator[Finding]:
+def held(rules: Rules, extent: SourceExtent) -> Iterator[Finding]:
     """Yield what a steward should look at."""
+    dataset = rules.dataset
     for name in extent.unnamed:
         said = f"the source has `{name}`, which the document does not name: it is dropped"
         yield Finding(("columns",), said)
@@ -49,6 +53,9 @@ def held(dataset: Dataset, extent: SourceExtent) -> Iterator[Finding]:
             yield from _of_cells(column, found)
             yield from _of_bounds(column, found)
     yield from _of_persons(dataset, extent)
+    for number, permit in enumerate(rules.permits):
+        if permit.lookup is not None and (by := extent.lookups.get(permit.lookup)):
+            yield from _of_lookup(permit.lookup, by, dataset, ("permits", number))
 
 
 def _of_cells(column: Column, found: ColumnExtent) -> Iterator[Finding]:
@@ -98,3 +105,17 @@ def _of_persons(dataset: Dataset, extent: SourceExtent) -> Iterator[Finding]:
     if extent.left_out:
         said = f"{extent.left_out:,} rows are more than rows_max of their person: no statistic counts them"
         yield Finding(("unit", "rows_max"), said)
+
+
+def _of_lookup(lookup: Lookup, found: LookupExtent, dataset: Dataset, path: Path) -> Iterator[Finding]:
+    """Yield what makes a key that leads to more than one person, or a match that is guessed."""
+    for name, values in found.values.items():
+        if values < TRIES_AT_LEAST:
+            said = f"the source has {values:,} values of `{name}`, and so few are soon tried"
+            yield Finding((*path, "lookup"), said)
+    if found.rows_most > lookup.rows_max:
+        said = f"one `{lookup.key}` finds up to {found.rows_most:,} rows of the source: more than are shown"
+        yield Finding((*path, "limits", "rows_per_key"), said)
+    if dataset.unit is not None and found.rows_most > dataset.unit.rows_max:
+        said = f"one `{lookup.key}` finds up to {found.rows_most:,} rows of the source, more than rows_max"
+        yield Finding((*path, "lookup", "key"), f"{said} of a person: it is not one person's")

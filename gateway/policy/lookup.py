@@ -2,7 +2,8 @@
 
 A key is taken for guessable unless nothing says so and the owner says it is random: numbers of people are
 made by schemes that everybody knows, and whoever can write them down one after the other reads the register.
-So a guessable key needs another attribute that matches, and one that is not guessed in a few tries.
+So a guessable key needs another attribute that matches, and one that is not guessed in a few tries. What
+has few values identifies nobody, as key or beside it: a sex, an age, a ward.
 """
 
 from collections.abc import Iterator
@@ -11,19 +12,20 @@ from typing import Final
 
 from gateway.policy.check_data import Parts
 from gateway.policy.conditions import Complain
-from gateway.policy.cues import Kind, cue_of_name
+from gateway.policy.cues import Kind, cues_of_names, says_few_values
 from gateway.policy.document import ColumnEntry, PermitEntry
 from gateway.policy.document_lookup import LookupEntry
 from gateway.policy.faults import nearest, shown
 from gateway.policy.read import Path
 from gateway.policy.rules import PermitRule
-from gateway.terms.dataset import ColumnType
+from gateway.terms.dataset import Column, ColumnType, Dataset
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.permit import Lookup
 from gateway.terms.query import Action
 from gateway.terms.treatment import Tokenise
 
 KEY_TYPES: Final = frozenset({ColumnType.TEXT, ColumnType.INTEGER})
+_WITHOUT_BOUNDS: Final = frozenset({ColumnType.TEXT, ColumnType.DATE})
 FOUND_BY: Final = "_key"
 """What a reply calls the number of the key that found a row (``steps/protect.py``)."""
 TRIES_AT_LEAST: Final = 1000
@@ -48,6 +50,8 @@ def check_lookup(permit: PermitEntry, path: Path, parts: Parts, complain: Compla
         complain((*path, "columns", FOUND_BY), f"in a lookup's rows `{FOUND_BY}` is which key found them")
     if permit.assurance.unattended is not None:
         complain((*path, "assurance", "unattended"), "nobody's keys are tried while nobody is there")
+    if "unit" not in parts.written:
+        complain((*path, "may"), "a permit to lookup needs `unit` in the document: whose rows are found")
     _check_limits(permit, path, parts, complain)
 
 
@@ -77,29 +81,43 @@ def _check_columns(entry: LookupEntry, path: Path, parts: Parts, complain: Compl
         return
     if key.type not in KEY_TYPES:
         complain((*path, "key"), "a key is a column of type text or integer")
-    if key.values is not None:
+    elif key.values is not None:
         complain((*path, "key"), f"{shown(entry.key)} has a public list of values: everybody has such a key")
+    elif not _tells(key):
+        said = f"{shown(entry.key)} may have less than {TRIES_AT_LEAST:,} values: a number that is a key has"
+        complain((*path, "key"), f"{said} `bounds` that are wide enough, or is declared `text`")
     telling = [name for name in matching if (column := parts.columns.get(name)) and _tells(column)]
     if (matching or is_guessable(entry.key, key)) and not telling:
         complain(
             path,
             f"{shown(entry.key)} can be guessed, or written down one after the other: name in `matching` "
-            "what only who knows the person knows (a date of birth, a name; no column of a few values)",
+            "what only who knows the person knows (a date of birth, a name; a number has wide `bounds`)",
         )
 
 
 def is_guessable(name: str, column: ColumnEntry) -> bool:
     """Return whether keys of a column follow a scheme; of others the owner says that they are random."""
-    cue = cue_of_name(column.stored_as or name) or cue_of_name(name)
-    return column.type is not ColumnType.TEXT or (cue is not None and cue.kind is not Kind.RECORD)
+    cues = cues_of_names(name, column.stored_as)
+    return column.type is not ColumnType.TEXT or any(cue.kind is not Kind.RECORD for cue in cues)
 
 
-def _tells(column: ColumnEntry) -> bool:
-    """Return whether an attribute has too many values to try all."""
-    if column.type is ColumnType.BOOLEAN or column.values is not None:
+def few_valued(lookup: Lookup, dataset: Dataset) -> Iterator[ColumnName]:
+    """Yield columns that a lookup counts on to tell one person, and whose names say that they do not."""
+    columns = {column.name: column for column in dataset.columns}
+    telling = [name for name in lookup.matching if _tells(columns[name])]
+    few = {name for name in (lookup.key, *telling) if says_few_values(name, columns[name].stored_as)}
+    if lookup.key in few:
+        yield lookup.key
+    if few.issuperset(telling):
+        yield from telling
+
+
+def _tells(column: ColumnEntry | Column) -> bool:
+    """Return whether nothing says that an attribute has so few values that all can be tried."""
+    if column.type is ColumnType.BOOLEAN or column.values:
         return False
     if column.bounds is None:
-        return True
+        return column.type in _WITHOUT_BOUNDS
     return (column.bounds[1] - column.bounds[0]) * Decimal(10) ** (column.decimals or 0) >= TRIES_AT_LEAST
 
 
@@ -116,16 +134,19 @@ def lookup_of(permit: PermitEntry) -> Lookup | None:
 
 
 def relinkable(one: PermitRule, other: PermitRule) -> Iterator[str]:
-    """Yield how an organisation that may do both gets from a key that it holds to somebody's pseudonyms."""
-    for asking, showing in ((one, one), (one, other), (other, one), (other, other)):
-        if asking.lookup is None:
-            continue
-        domains = {how.domain for _, how in asking.columns if isinstance(how, Tokenise)}
-        for name, how in showing.columns:
-            joins = isinstance(how, Tokenise) and how.domain in domains and showing != asking
-            if isinstance(how, Tokenise) and (joins or name in asking.lookup.columns):
-                yield (
-                    f"one organisation may look up by `{asking.lookup.key}` itself (`{asking.id}`) and gets "
-                    f"pseudonyms of `{name}` (`{showing.id}`), which lead back to it"
-                )
-                return
+    """Yield how an organisation that may do both gets from a key that it holds to somebody's pseudonyms.
+
+    Of whatever column they are: what stands beside them in the one reply finds them in the other.
+    """
+    for asking, showing in dict.fromkeys(((one, other), (other, one))):
+        if asking.lookup is not None and (name := next(iter(pseudonyms(showing)), None)):
+            yield (
+                f"one organisation may look up by `{asking.lookup.key}` itself (`{asking.id}`) and gets "
+                f"pseudonyms of `{name}` (`{showing.id}`), which lead back to it"
+            )
+            return
+
+
+def pseudonyms(permit: PermitRule) -> dict[ColumnName, str]:
+    """Return the columns that leave as pseudonyms, each with the domain of these."""
+    return {name: how.domain for name, how in permit.columns if isinstance(how, Tokenise)}

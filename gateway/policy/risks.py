@@ -1,4 +1,4 @@
-"""What the permits of a document, or of two documents of one lineage, open together.
+"""What the permits of a document, or of several documents of a home, open together.
 
 Refused always: two permits that one request could match. Which of them counts would be a riddle; should
 it happen all the same, they meet at the strictest (``meet.py``). Refused unless the owner acknowledges
@@ -8,11 +8,11 @@ exclude each other: an organisation has one of each, but any number of agreement
 Judged on loaded rules, so that a pair of documents is judged by the same lines as a pair of permits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, combinations, product
 from typing import Final
 
-from gateway.policy.lookup import relinkable
+from gateway.policy.lookup import few_valued, pseudonyms, relinkable
 from gateway.policy.read import Path
 from gateway.policy.rules import Audience, PermitRule, Risk, Rules
 from gateway.policy.upstream import linkable
@@ -34,6 +34,7 @@ def risks(rules: Rules) -> Iterator[tuple[Path, str]]:
         [(Risk.EACH_ROW, ("unit",), "each row is taken for one person")] if unit and not unit.column else [],
         _within(rules.permits),
         _random_keys(rules.permits),
+        _few_valued(rules),
         ((Risk.LINKABLE, path, said) for path, said in linkable(rules.permits)),
     )
     for risk, path, said in found:
@@ -49,6 +50,29 @@ def between(one: Rules, other: Rules) -> Iterator[tuple[Risk, str]]:
         for risk, said in _together(first, second):
             if risk not in acknowledged:
                 yield risk, said
+
+
+def across(one: Sequence[Rules], other: Sequence[Rules]) -> Iterator[tuple[Rules, Rules, str]]:
+    """Yield how pseudonyms lead from the raw keys of one lineage into another, and which documents show them.
+
+    A domain may be written by name, so columns of two lineages may share pseudonyms. Left out is what both
+    documents acknowledge.
+    """
+    asking = [permit for rules in one for permit in rules.permits if permit.lookup is not None]
+    for (mine, first), (theirs, second) in product(_showing(one), _showing(other)):
+        shared = set(pseudonyms(first).values()) & set(pseudonyms(second).values())
+        accepted = Risk.RELINKABLE in mine.acknowledged & theirs.acknowledged
+        if not shared or accepted or not _one_organisation(first, second):
+            continue
+        for permit in asking:
+            if _one_organisation(permit, first) and _one_organisation(permit, second):
+                by = f"`{permit.id}` looks up beside pseudonyms of `{min(shared)}` (`{first.id}`)"
+                yield mine, theirs, f"{by}, which `{second.id}` gives the same organisation"
+                break
+
+
+def _showing(documents: Sequence[Rules]) -> list[tuple[Rules, PermitRule]]:
+    return [(rules, permit) for rules in documents for permit in rules.permits if pseudonyms(permit)]
 
 
 def one_request(one: PermitRule, other: PermitRule) -> str | None:
@@ -94,6 +118,13 @@ def _random_keys(permits: tuple[PermitRule, ...]) -> Iterator[tuple[Risk, Path, 
         if permit.lookup is not None and not permit.lookup.matching:
             said = f"who holds a `{permit.lookup.key}` is shown its rows, whoever it is about"
             yield Risk.RANDOM_KEY, ("permits", number, "lookup"), said
+
+
+def _few_valued(rules: Rules) -> Iterator[tuple[Risk, Path, str]]:
+    for number, permit in enumerate(rules.permits):
+        for name in few_valued(permit.lookup, rules.dataset) if permit.lookup else ():
+            said = f"`{name}` is named as what has few values: with these anybody is found"
+            yield Risk.MANY_VALUES, ("permits", number, "lookup"), said
 
 
 def _together(one: PermitRule, other: PermitRule) -> Iterator[tuple[Risk, str]]:

@@ -32,6 +32,8 @@ class Risk(StrEnum):
     """One organisation may get one column in two forms, and see which belong together."""
     RANDOM_KEY = "random_key"
     """Who holds the key of a lookup is shown its rows: nobody must be able to guess one."""
+    MANY_VALUES = "many_values"
+    """A column by which a lookup tells one person has a name of what has few values."""
     RELINKABLE = "relinkable"
     """One organisation may look up by a number itself and get pseudonyms that lead back to it."""
     LINKABLE = "linkable"

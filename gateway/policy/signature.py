@@ -116,19 +116,28 @@ def require_said(found: Vouched, rules: Rules, *, file: str) -> None:
         raise RulesInvalid((Fault(file, 1, 1, "the signature tells of another document"),))
 
 
-def require_next(found: Vouched, last: bytes, *, file: str) -> None:
-    """Raise unless the revision follows the one that ``last`` is the signature of.
+def signed_as(note: bytes) -> tuple[int, str]:
+    """Return revision and lineage that a signature tells of, which was verified when it was kept."""
+    statement = _statement(split(note)[0])
+    return statement.revision, statement.lineage
 
-    For a last good document that a newer release does not load, so that its own words cannot be asked.
+
+def require_next(found: Vouched, last: tuple[int, str] | None, *, file: str) -> None:
+    """Raise unless the revision follows ``last``, a number and a lineage; None: nobody can say.
+
+    For a last good document that a newer release does not load.
 
     Raises:
         RulesInvalid: It does not.
 
     """
-    before, said = _statement(split(last)[0]), found.statement
-    if (said.revision, said.lineage) != (before.revision + 1, before.lineage):
-        wanted = f"revision {before.revision} of lineage `{before.lineage}` was active: next is"
-        raise RulesInvalid((Fault(file, 1, 1, f"{wanted} revision {before.revision + 1} of the same"),))
+    if last is None:
+        said = "what was active cannot be read any more, so nothing can follow it under this id"
+        raise RulesInvalid((Fault(file, 1, 1, said),))
+    revision, lineage = last
+    if (found.statement.revision, found.statement.lineage) != (revision + 1, lineage):
+        wanted = f"revision {revision} of lineage `{lineage}` was active: next is"
+        raise RulesInvalid((Fault(file, 1, 1, f"{wanted} revision {revision + 1} of the same"),))
 
 
 def require_cases(found: Vouched, cases: bytes | None, *, file: str) -> None:

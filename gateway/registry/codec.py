@@ -107,6 +107,7 @@ def document_of(record: Record) -> Document:
                 "password_hash": record.password_hash,
                 "totp_sealed": jose.base64url(record.totp_sealed),
                 **({} if record.invitation is None else {"invitation": _of_an_invitation(record.invitation)}),
+                **({} if record.enrolled_at is None else {"enrolled_at": record.enrolled_at.isoformat()}),
             }
         case Activation() | Passkey() | RecoveryCodes() | UseCount():
             special = _of_a_sign_in(record)
@@ -173,7 +174,10 @@ def _of_a_saved_request(saved: SavedRequest) -> Document:
         "digest": saved.digest,
         "method": saved.method,
         "path": saved.path,
+        "sealed": jose.base64url(saved.sealed),
+        "effect": saved.effect,
         "pico_rho_max": str(saved.pico_rho_max),
+        "vnd_max": str(saved.vnd_max),
     }
 
 
@@ -237,6 +241,7 @@ def _operator(document: Document) -> Operator:
         totp_sealed=jose.base64url_decoded(_text(document, "totp_sealed")),
         state=State(_text(document, "state")),
         invitation=_invitation(document["invitation"]) if "invitation" in document else None,
+        enrolled_at=_moment(document, "enrolled_at") if "enrolled_at" in document else None,
     )
 
 
@@ -268,7 +273,10 @@ def _saved_request(document: object) -> SavedRequest:
         digest=_text(document, "digest"),
         method=_text(document, "method"),
         path=_text(document, "path"),
+        sealed=jose.base64url_decoded(_text(document, "sealed")),
+        effect=_text(document, "effect"),
         pico_rho_max=PicoRho(int(_text(document, "pico_rho_max"))),
+        vnd_max=int(_text(document, "vnd_max")),
     )
 
 

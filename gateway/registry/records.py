@@ -163,9 +163,15 @@ class Operator:
     state: State
     invitation: Invitation | None = None
     """Of a person who has no factors yet, and of nobody else."""
+    enrolled_at: datetime | None = None
+    """When the person set their factors: what they oversee, and a session of theirs, counts from there on."""
 
     def __post_init__(self) -> None:
         _require_ids(self.id, self.org)
+        if self.enrolled_at is not None:
+            _require_utc(self.enrolled_at)
+        if self.enrolled_at is not None and not self.is_enrolled:
+            raise ValueError("who has no factors has not enrolled")
         if self.is_enrolled != bool(self.totp_sealed) or self.is_enrolled == (self.invitation is not None):
             raise ValueError("an operator has both factors, or an invitation to set them")
 

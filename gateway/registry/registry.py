@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from gateway.errors import NotAuthenticated
-from gateway.registry.codec import person_of, record_of
+from gateway.registry.codec import change_of, person_of, record_of
 from gateway.registry.records import (
     Activation,
     Agreement,
@@ -26,6 +26,7 @@ from gateway.registry.records import (
     Operator,
     Organisation,
     Passkey,
+    Record,
     RecoveryCodes,
     Revocation,
     State,
@@ -102,6 +103,13 @@ class Registry:
         """Return whether there is a record of that kind and id already."""
         records: Mapping[str, object] = getattr(self, _PLURALS[change.kind])
         return change.id in records
+
+    def change_to(self, record: Record) -> Change:
+        """Return the change that puts a record instead of the one known here, and of no other."""
+        change = change_of(record)
+        known: Mapping[str, Record] = getattr(self, _PLURALS[change.kind])
+        before = known.get(record.id)
+        return replace(change, replaces=b"" if before is None else change_of(before).document)
 
     def with_change(self, change: Change) -> "Registry":
         """Return the snapshot after one change.
@@ -327,5 +335,6 @@ def _in_force(
 
 
 def _may_activate(registry: Registry, name: OperatorId, client: Client) -> bool:
+    """Return whether a person may stand behind a client; who signs in elsewhere needs no factors here."""
     operator = registry.operators.get(name)
     return operator is not None and operator.org == client.org and registry.may_act(name)

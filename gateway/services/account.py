@@ -31,10 +31,12 @@ from gateway.registry.records import (
     passkey_id,
 )
 from gateway.registry.registry import Registry
+from gateway.registry.saved_request import SavedRequest
 from gateway.services.asking import Event
 from gateway.services.forms import Form, form_of
 from gateway.services.page import Outcome, failed, not_signed_in, reply_of, sign_in_page
 from gateway.services.ports import EnrolmentPorts
+from gateway.services.saved import SEALED, visible
 from gateway.services.screens import (
     Account,
     ActivationShown,
@@ -53,6 +55,8 @@ TICKET_BYTES: Final = 32
 PASSKEYS_MAX: Final = 10
 ACTIVATIONS_MAX: Final = 100
 """Shown at once."""
+ENDED_MAX: Final = 25
+"""Ended by one post: an entry, of 4096 bytes, names each."""
 
 _TICKET: Final = "account-ticket"
 
@@ -176,10 +180,21 @@ def _remove_passkey(form: Form, session: Session, registry: Registry, _: Enrolme
 
 def _end_activation(form: Form, session: Session, registry: Registry, ports: EnrolmentPorts) -> _Changed:
     """End what somebody of the same organisation approved: whoever approved it may be away."""
-    for record in _approved(registry, session.operator, ports.clock.now()):
-        if record.id == form.get("id"):
-            return _Changed(notice=Notice.ACTIVATION_ENDED, records=(replace(record, state=State.ENDED),))
-    return _Changed(notice=Notice.FORM_UNREADABLE)
+    found = _approved(registry, session.operator, ports.clock.now())
+    return _ended([record for record in found if record.id == form.get("id")])
+
+
+def _end_mine(_: Form, session: Session, registry: Registry, ports: EnrolmentPorts) -> _Changed:
+    """End all that the person approved, saved requests first: a passkey of theirs may have been stolen."""
+    found = _approved(registry, session.operator, ports.clock.now())
+    return _ended([record for record in found if record.operator == session.operator.id][:ENDED_MAX])
+
+
+def _ended(found: list[Activation]) -> _Changed:
+    if not found:
+        return _Changed(notice=Notice.FORM_UNREADABLE)
+    records = tuple(replace(record, state=State.ENDED) for record in found)
+    return _Changed(notice=Notice.ACTIVATION_ENDED, records=records)
 
 
 def _make_codes(_: Form, session: Session, __: Registry, ports: EnrolmentPorts) -> _Changed:
@@ -201,6 +216,7 @@ _CHANGES: Final[Mapping[str, _Change]] = {
     "remove-passkey": _remove_passkey,
     "make-codes": _make_codes,
     "end-activation": _end_activation,
+    "end-mine": _end_mine,
 }
 
 
@@ -208,7 +224,8 @@ def _screen(session: Session, registry: Registry, ports: EnrolmentPorts, now: da
     """Return the page with its next ticket."""
     operator = session.operator
     ticket = base64url(ports.random_bytes(TICKET_BYTES))
-    document = json.dumps({"operator": operator.id, "at": session.at.isoformat()}).encode("ascii")
+    noted = {"operator": operator.id, "enrolled": _enrolled(operator), "at": session.at.isoformat()}
+    document = json.dumps(noted).encode("ascii")
     until_ms = unix_ms(session.at) + SESSION_S * 1000
     ports.volatile.put(_TICKET, _hash(ticket), document, until_ms, now_ms=unix_ms(now))
     party, owned = passkey.relying_party(ports.origin), _active(registry, operator)
@@ -221,6 +238,7 @@ def _screen(session: Session, registry: Registry, ports: EnrolmentPorts, now: da
             exclude=tuple(base64url(each.credential) for each in owned),
         )
     codes = registry.recovery_codes.get(operator.id)
+    approved = _approved(registry, operator, now)
     return Account(
         operator=operator.id,
         name=operator.name,
@@ -235,12 +253,17 @@ def _screen(session: Session, registry: Registry, ports: EnrolmentPorts, now: da
                 id=each.id,
                 client=each.client,
                 operator=each.operator,
-                saved=None if each.saved is None else f"{each.saved.method} {each.saved.path}",
+                saved=None if each.saved is None else _text_of(each.saved, ports),
                 until=each.until,
             )
-            for each in _approved(registry, operator, now)
+            for each in approved[:ACTIVATIONS_MAX]
         ),
+        activations_more=max(0, len(approved) - ACTIVATIONS_MAX),
     )
+
+
+def _text_of(saved: SavedRequest, ports: EnrolmentPorts) -> str:
+    return visible(ports.sealer.unseal(SEALED, saved.sealed).decode("utf-8"))
 
 
 def _approved(registry: Registry, operator: Operator, now: datetime) -> list[Activation]:
@@ -253,7 +276,7 @@ def _approved(registry: Registry, operator: Operator, now: datetime) -> list[Act
         and (client := registry.clients.get(each.client)) is not None
         and client.org == operator.org
     ]
-    return sorted(found, key=lambda each: (each.until, each.id), reverse=True)[:ACTIVATIONS_MAX]
+    return sorted(found, key=lambda each: (each.until, each.id), reverse=True)
 
 
 def _redeemed(ticket: str, registry: Registry, ports: EnrolmentPorts, now: datetime) -> Session | None:
@@ -263,9 +286,15 @@ def _redeemed(ticket: str, registry: Registry, ports: EnrolmentPorts, now: datet
         return None
     noted = json.loads(document)
     operator = registry.operators.get(OperatorId(noted["operator"]))
-    if operator is None or not registry.may_act(operator.id):
+    if operator is None or not operator.is_enrolled or not registry.may_act(operator.id):
+        return None
+    if noted["enrolled"] != _enrolled(operator):  # SECURITY: another person, who was given an erased one's id
         return None
     return Session(operator=operator, at=datetime.fromisoformat(noted["at"]).astimezone(UTC), ticket=ticket)
+
+
+def _enrolled(operator: Operator) -> str:
+    return "" if operator.enrolled_at is None else operator.enrolled_at.isoformat()
 
 
 def _creation_challenge(ticket: str) -> bytes:

@@ -12,7 +12,7 @@ what it needs. ``sign_in.py`` says how a person signs in.
 import asyncio
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -30,12 +30,11 @@ from gateway.services.forms import Form, form_of
 from gateway.services.offers import opened_by, words_of
 from gateway.services.page import Outcome, failed, not_signed_in, over, reply_of, sign_in_page
 from gateway.services.ports import EnrolmentPorts
-from gateway.services.saved import SavedOffer, offered
+from gateway.services.saved import SEALED, Bounds, SavedOffer, offered
 from gateway.services.screens import Consent, Done, Notice, PageName
 from gateway.services.sign_in import Attempt, Failed, signed_in
 from gateway.terms.entry import Fact
 from gateway.terms.identifiers import OperatorId
-from gateway.terms.loss import PicoRho
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
 
@@ -55,8 +54,8 @@ class Deciding:
     grant: devices.DeviceGrant
     chain: Standing
     at: datetime
-    pico_rho_max: PicoRho
-    """What a run of a saved request costs, as the person is shown; 0 where none is asked for."""
+    bounds: Bounds | None
+    """Of the runs of a saved request, as the person is shown; None where none is asked for."""
 
     @property
     def until(self) -> datetime:
@@ -127,7 +126,7 @@ async def _sign_in(form: Form, peer: str, ports: EnrolmentPorts) -> Outcome:
         grant=grant,
         chain=chain,
         at=person.at,
-        pico_rho_max=PicoRho(0) if offer is None else offer.pico_rho_max,
+        bounds=None if offer is None else offer.bounds,
     )
     return Outcome(
         screen=_consent(deciding, offer, ports),
@@ -173,7 +172,7 @@ def _consent(deciding: Deciding, offer: SavedOffer | None, ports: EnrolmentPorts
         "operator": deciding.operator.id,
         "methods": deciding.methods,
         "at": deciding.at.isoformat(),
-        "pico_rho_max": deciding.pico_rho_max,
+        "bounds": None if deciding.bounds is None else asdict(deciding.bounds),
     }
     now_ms = unix_ms(deciding.at)
     until_ms = now_ms + TICKET_LIFE_S * 1000
@@ -249,19 +248,22 @@ def _redeemed(ticket: str, ports: EnrolmentPorts, now: datetime) -> Deciding | N
         grant=grant,
         chain=chain,
         at=at,
-        pico_rho_max=PicoRho(noted["pico_rho_max"]),
+        bounds=None if noted["bounds"] is None else Bounds(**noted["bounds"]),
     )
 
 
 def _activation(deciding: Deciding, ports: EnrolmentPorts) -> Activation:
-    asked = deciding.grant.saved
+    asked, bounds = deciding.grant.saved, deciding.bounds
     saved = None
-    if asked is not None:
+    if asked is not None and bounds is not None:
         saved = SavedRequest(
             digest=asked.digest,
             method=asked.method,
             path=asked.path,
-            pico_rho_max=deciding.pico_rho_max,
+            sealed=ports.sealer.seal(SEALED, asked.text.encode("utf-8")),
+            effect=bounds.effect,
+            pico_rho_max=bounds.pico_rho_max,
+            vnd_max=bounds.vnd_max,
         )
     return Activation(
         id=f"act-{base64url(ports.random_bytes(ACTIVATION_ID_BYTES))}",

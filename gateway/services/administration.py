@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from gateway import jose
-from gateway.errors import ActRefused
+from gateway.errors import ActRefused, LedgerUnavailable
 from gateway.identity.recovery import new_code
 from gateway.registry.codec import change_of
 from gateway.registry.records import (
@@ -52,7 +52,12 @@ from gateway.services.acts import (
     SetFrozen,
     SetState,
 )
-from gateway.services.certificates import add_certificate, remove_certificate
+from gateway.services.certificates import (
+    add_certificate,
+    remove_certificate,
+    require_nobody_elses,
+    require_nothing_revived,
+)
 from gateway.services.desk import Desk, found
 from gateway.services.freezing import freeze, lift
 from gateway.services.joining import PATH as ENROL_PATH
@@ -172,6 +177,7 @@ async def _add_key(desk: Desk, act: AddKey, registry: Registry, by: str) -> Done
         raise ActRefused("the client has this key already")
     if len(client.keys) >= KEYS_MAX:
         raise ActRefused(f"a client has at most {KEYS_MAX} keys; first remove the one that is replaced")
+    require_nothing_revived(client, jose.thumbprint(dict(key)), registry, desk.clock.now())
     return await desk.recorded("add-key", replace(client, keys=(*client.keys, key)), by)
 
 
@@ -188,7 +194,7 @@ async def _rotate_key(desk: Desk, act: RotateKey, _registry: Registry, by: str) 
     record = await asyncio.to_thread(desk.keys.make, act.kind, now=act.now)
     try:
         return await desk.recorded("rotate", record, by)
-    except BaseException:
+    except LedgerUnavailable:  # and no other end: what broke later, or was cancelled, may have been told of
         desk.keys.destroy(record.id)
         raise
 
@@ -228,12 +234,14 @@ def _made(act: Act, registry: Registry, now: datetime) -> Record:
             )
         case AddClient():
             agreement = found(registry.agreements.get(AgreementId(act.agreement)), act.agreement)
+            certificates = tuple(client_certificate(pem, now=now) for pem in act.certificates)
+            require_nobody_elses(certificates, registry)
             return new_client(
                 act.id,
                 agreement=agreement,
                 purposes=act.purposes,
                 keys=act.keys,
-                certificates=tuple(client_certificate(pem, now=now) for pem in act.certificates),
+                certificates=certificates,
             )
         case _:
             raise AssertionError("not an act that adds")

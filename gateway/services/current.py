@@ -55,8 +55,14 @@ class Current:
                 self.registry = self.registry.without(change.id)
             elif change.kind not in {*KEPT, LOG_KEYS}:
                 self.registry = self.registry.with_change(change)
+        failures: list[Exception] = []
         for follower in self.followers:
-            follower(changes)
+            try:
+                follower(changes)
+            except Exception as error:  # noqa: BLE001 -- one that fails must not keep the news from the others
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def renewed(self, rules: Mapping[DatasetId, Rules], faults: tuple[Fault, ...]) -> None:
         """Tell operators of a renewal."""

@@ -13,7 +13,6 @@ from typing import Final, TypeVar
 
 from gateway.clock import Clock
 from gateway.errors import ActRefused
-from gateway.registry.codec import change_of
 from gateway.registry.records import Record
 from gateway.registry.registry import Registry
 from gateway.services.acts import Done
@@ -81,7 +80,8 @@ class Desk:
         private = {"user": by.encode(), "reason": reason.encode(errors="replace")}
         if person is not None:
             private["operator"] = person.encode()
-        receipt = await self.put((change_of(record), *more), {"event": event}, private, person)
+        change = self.registry().change_to(record)
+        receipt = await self.put((change, *more), {"event": event}, private, person)
         says = f"{_PAST[event]} {record.id}"
         return Done(says=says, rows=(shown(record, self.registry()),), recorded_as=receipt.index)
 

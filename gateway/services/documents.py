@@ -6,13 +6,15 @@
 What is read here is judged elsewhere, on these very bytes. Links are not followed.
 """
 
+import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from gateway.errors import Fault
-from gateway.keyring.files import put_private, read_plain
+from gateway.errors import Fault, HomeInvalid
+from gateway.keyring.files import put_all, read_plain, write_beside
 from gateway.policy.read import BYTES_MAX
 from gateway.transparency.note import NOTE_BYTES_MAX
 
@@ -65,28 +67,69 @@ def read_cases(path: Path) -> bytes | None:
 
 
 def read_documents(folder: Path) -> Mapping[str, SignedDocument | Fault]:
-    """Return every document of a folder by its name, or why it cannot be read."""
-    return {path.name.removesuffix(SUFFIX): _found(path) for path in sorted(folder.glob(f"*{SUFFIX}"))}
-
-
-def put_document(folder: Path, document: SignedDocument) -> None:
-    """Put a revision in place of the one before; ``document`` has been judged, its name too.
-
-    A crash in between leaves a signature that is over other bytes: then the last good revision serves until
-    this is done again.
+    """Return every document of a folder by its name, or why it cannot be read.
 
     Raises:
-        HomeInvalid: The disk refuses.
+        HomeInvalid: The folder cannot be listed, so nobody knows which documents are gone.
 
     """
-    if document.cases is not None:
-        (folder / CASES).mkdir(mode=0o700, exist_ok=True)
-        put_private(folder / CASES, document.file, document.cases)
-    else:
-        (folder / CASES / document.file).unlink(missing_ok=True)
-    if document.note is not None:
-        put_private(folder, document.file + SIGNATURE, document.note)
-    put_private(folder, document.file, document.text)
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.name.endswith(SUFFIX))
+    except OSError as error:
+        raise HomeInvalid(f"`{folder.name}` of the home cannot be listed: {error.strerror}") from error
+    return {name.removesuffix(SUFFIX): _found(folder / name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A revision's files, durable beside their places under names that nobody reads."""
+
+    name: str
+    fresh: Mapping[Path, Path | None]
+
+    def put(self) -> None:
+        """Put the revision in place of the one before.
+
+        A crash in between leaves a signature that is over other bytes: then the last good revision serves
+        until it is put again.
+
+        Raises:
+            OSError: The disk refuses.
+
+        """
+        put_all(self.fresh)
+
+    def discard(self) -> None:
+        """Remove what was not put."""
+        for file in self.fresh.values():
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    file.unlink(missing_ok=True)
+
+
+def stage_document(folder: Path, document: SignedDocument) -> Staged:
+    """Write a revision beside its places; ``document`` has been judged, its name too.
+
+    Raises:
+        HomeInvalid: The disk refuses; nothing is left.
+
+    """
+    contents = {
+        folder / CASES / document.file: document.cases,
+        folder / (document.file + SIGNATURE): document.note,
+        folder / document.file: document.text,
+    }
+    fresh: dict[Path, Path | None] = {}
+    try:
+        if document.cases is not None:
+            (folder / CASES).mkdir(mode=0o700, exist_ok=True)
+        for place, content in contents.items():
+            fresh[place] = None if content is None else write_beside(place, content)
+    except OSError as error:
+        Staged(document.name, fresh).discard()
+        raise HomeInvalid(f"`{document.file}` cannot be written: {error.strerror}") from error
+    return Staged(document.name, fresh)
 
 
 def _found(path: Path) -> SignedDocument | Fault:

@@ -2,8 +2,9 @@
 
 Whoever has the machine's account can freeze. To lift it, two people of an organisation of the class
 ``overseer`` each prove password and one-time code. SECURITY: only people count who were there when it was
-frozen, so that who freezes alone cannot register two people afterwards and be them. It cannot be told
-whether one person holds the factors of two; that they were registered stands in the log, for all to see.
+frozen, and enrolled by then, so that who freezes alone cannot register two people afterwards and be them,
+under whatever ids. It cannot be told whether one person holds the factors of two; that they were registered
+stands in the log, for all to see.
 """
 
 from collections.abc import Mapping
@@ -86,4 +87,5 @@ def _target(act: SetFrozen | Lift, registry: Registry) -> str:
 
 def _may_lift(registry: Registry, frozen: Freeze, name: OperatorId) -> bool:
     known = not frozen.overseers or name in frozen.overseers
-    return known and oversees(registry, name) and not registry.is_frozen(Freezable.OPERATOR, name)
+    since = frozen.frozen_at if frozen.overseers else None
+    return known and oversees(registry, name, since=since) and registry.may_act(name)

@@ -7,6 +7,7 @@ nobody learns of tokens that are not theirs (section 4). ``acr`` is what the sig
 
 from gateway.errors import NotAuthenticated
 from gateway.identity.token import AccessClaims, confirmation_of
+from gateway.registry.records import Freezable
 from gateway.registry.registry import standing
 from gateway.services.asking import Answered, Asking, Event, answered
 from gateway.services.ports import EnrolmentPorts
@@ -65,4 +66,16 @@ def _stands(claims: AccessClaims, asking: Asking) -> bool:
         )
     except NotAuthenticated:
         return False
-    return place.organisation.id == claims.org
+    return place.organisation.id == claims.org and not _stopped(claims, asking)
+
+
+def _stopped(claims: AccessClaims, asking: Asking) -> bool:
+    """Return whether no request with the token is answered, although its chain stands."""
+    return (
+        asking.registry.is_frozen(Freezable.EVERYTHING)
+        or asking.registry.is_frozen(Freezable.KEY, claims.key)
+        or any(
+            each.thumbprint == claims.certificate and each.ends_at < asking.now
+            for each in asking.client.record.certificates
+        )
+    )

@@ -100,7 +100,7 @@ async def _finish(form: Form, ports: EnrolmentPorts, now: datetime) -> Outcome:
         return _refused(Notice.ENROLMENT_FAILED)
     secret, until_ms = base64url_decoded(noted["secret"]), int(noted["until_ms"])
     step = accepted_step(secret, form.get("code", ""), now)
-    enrolled = _unfit(form, step) or await _with_factors(operator, form, secret, ports)
+    enrolled = _unfit(form, step) or await _with_factors(operator, form, secret, ports, now)
     if isinstance(enrolled, Notice):
         return _factors(operator, hashed, secret, ports, until_ms=until_ms, now=now, notice=enrolled)
     # SECURITY: across workers; of two who finish with one code at once, one is enrolled. A crash, or a disk
@@ -115,7 +115,7 @@ async def _finish(form: Form, ports: EnrolmentPorts, now: datetime) -> Outcome:
         screen=Enrolment(notice=Notice.ENROLLED),
         facts={"event": Event.ENROL.value, "org": operator.org, "outcome": Notice.ENROLLED.value},
         operator=operator.id,
-        changes=(change_of(enrolled),),
+        changes=(replace(change_of(enrolled), replaces=change_of(operator).document),),
     )
 
 
@@ -130,13 +130,19 @@ def _unfit(form: Form, step: int | None) -> Notice | None:
 
 
 async def _with_factors(
-    operator: Operator, form: Form, secret: bytes, ports: EnrolmentPorts
+    operator: Operator, form: Form, secret: bytes, ports: EnrolmentPorts, now: datetime
 ) -> Operator | Notice:
     salt = ports.random_bytes(SALT_BYTES)
     try:
         return await ports.passwords.slowly(
             partial(
-                with_factors, operator, form["password"], salt=salt, totp_secret=secret, sealer=ports.sealer
+                with_factors,
+                operator,
+                form["password"],
+                salt=salt,
+                totp_secret=secret,
+                sealer=ports.sealer,
+                now=now,
             )
         )
     except TooManyAttempts:

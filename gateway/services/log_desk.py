@@ -51,6 +51,7 @@ class LogDesk:
             ActRefused: A former key signs still.
 
         """
+        await self._settle()
         keys = self.signing()
         if keys.former:
             raise ActRefused("a former key of the log still signs; first `gateway keys retire --kind log`")
@@ -71,6 +72,7 @@ class LogDesk:
             ActRefused: There is none.
 
         """
+        await self._settle()
         keys = self.signing()
         if not keys.former:
             raise ActRefused("no former key of the log signs")
@@ -80,6 +82,13 @@ class LogDesk:
         await self.take_over()
         row: dict[str, object] = {"kind": "log", "state": "retired", "public": former}
         return Done(says=f"retired: {former}", rows=(row,), recorded_as=receipt.index)
+
+    async def _settle(self) -> None:
+        """Take over what the folder has, where a step before was told of and did not come to its end."""
+        keys = self.signing()
+        there = await asyncio.to_thread(LogKeys.open, self.folder, log_name=keys.newest.name)
+        if there.vkeys != keys.vkeys:
+            await self.take_over()
 
     async def erased(self, act: Erase) -> Done:
         """Destroy openings for good; a person's records leave every process too.

@@ -6,7 +6,7 @@ RFC 8414 (authorization server), RFC 9728 (protected resource). They name only w
 from typing import Final
 
 ALGORITHMS: Final = ["ES256", "EdDSA"]
-ASSURANCES: Final = ["aal1", "aal2"]
+ASSURANCES: Final = ["aal1", "aal2", "aal3"]
 
 
 def authorization_server_metadata(*, origin: str, issuer: str, certificates: bool) -> dict[str, object]:

@@ -6,6 +6,7 @@ docs/decisions/0015-two-people-unfreeze.md.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 from gateway.errors import ActRefused
@@ -51,15 +52,20 @@ async def proved(desk: Desk, word: Word, registry: Registry, may: Callable[[Oper
     return person
 
 
-def oversees(registry: Registry, name: OperatorId) -> bool:
-    """Return whether a person is an overseer now; that nobody froze them is asked for by itself."""
+def oversees(registry: Registry, name: OperatorId, *, since: datetime | None = None) -> bool:
+    """Return whether a person is an overseer now; that nobody froze them is asked for by itself.
+
+    ``since``: and had enrolled before that moment. SECURITY: an id says nothing of that, for who was erased
+    may be registered again, as somebody else.
+    """
     operator = registry.operators.get(name)
     organisation = None if operator is None else registry.organisations.get(operator.org)
     return (
         operator is not None
         and organisation is not None
         and operator.state is State.ACTIVE
-        and operator.is_enrolled  # SECURITY: or who registers people could become one of them later
+        and operator.enrolled_at is not None  # SECURITY: or who registers people could become one later
+        and (since is None or operator.enrolled_at < since)
         and organisation.state is State.ACTIVE
         and organisation.org_class == OVERSEER
     )

@@ -157,15 +157,22 @@ def new_operator(
     salt: bytes,
     totp_secret: bytes,
     sealer: SealingKeys,
+    now: datetime,
 ) -> Operator:
     """Return a person who has factors already: whoever calls knows them."""
     never = Invitation(code_hash="-", until=datetime.min.replace(tzinfo=UTC))
     invited = invited_operator(id, org, name, never)
-    return with_factors(invited, password, salt=salt, totp_secret=totp_secret, sealer=sealer)
+    return with_factors(invited, password, salt=salt, totp_secret=totp_secret, sealer=sealer, now=now)
 
 
 def with_factors(
-    operator: Operator, password: str, *, salt: bytes, totp_secret: bytes, sealer: SealingKeys
+    operator: Operator,
+    password: str,
+    *,
+    salt: bytes,
+    totp_secret: bytes,
+    sealer: SealingKeys,
+    now: datetime,
 ) -> Operator:
     """Return an invited person with a password and an authenticator's secret, and no invitation any more.
 
@@ -182,6 +189,7 @@ def with_factors(
         password_hash=hash_password(password, salt),
         totp_sealed=sealer.seal(totp_seal_purpose(operator.id), totp_secret),
         invitation=None,
+        enrolled_at=now.astimezone(UTC),
     )
 
 

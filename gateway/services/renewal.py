@@ -1,10 +1,10 @@
 """Take over the home's sharing rules while requests are answered.
 
-Order: read whom to trust and all documents, look at the sources of those that are new, put what was sent,
-make the changes durable, replace the rules by one assignment. So no request sees a mixture: each is decided
-by the mapping that it finds, and carries its document's revision and digest with it. What fails anywhere
-leaves the last good revision active and is told (promise P3); a renewal that cannot be recorded changes
-nothing that decides.
+Order: read whom to trust and all documents, look at the sources of those that are new and at whose files
+all are, write what was sent beside its place, make the changes durable, replace the rules by one assignment,
+rename what was sent. So no request sees a mixture: each is decided by the mapping that it finds, and carries
+its document's revision and digest with it. What fails anywhere leaves the last good revision active and is
+told (promise P3); a renewal that cannot be recorded changes nothing that decides. A start is a renewal too.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway import telemetry
-from gateway.errors import ActRefused, Fault, RulesInvalid
+from gateway.errors import ActRefused, Fault, HomeInvalid, LedgerUnavailable, RulesInvalid
 from gateway.keyring.stewards import trusted_stewards
 from gateway.policy.rules import Rules
 from gateway.policy.signature import require_cases, vouched
-from gateway.services.documents import FOLDER, SignedDocument, put_document, read_documents
-from gateway.services.stewardship import RULES, SIGNATURE, Activation, Taken, activated
+from gateway.services.documents import FOLDER, SignedDocument, Staged, read_documents, stage_document
+from gateway.services.stewardship import RULES, SIGNATURE, Activation, Files, Seen, Taken, activated
 from gateway.terms.charge import Receipt
-from gateway.terms.dataset import Dataset
+from gateway.terms.dataset import Dataset, Source
 from gateway.terms.entry import Change, Fact
 from gateway.terms.identifiers import DatasetId
 from gateway.transparency.note import VerifierKey
@@ -31,25 +31,41 @@ Record = Callable[
 """Makes changes durable with one entry: its facts, its private values, and the person it is about."""
 
 
-def rules_at(
-    home: Path,
-    known: tuple[Change, ...],
-    *,
-    put: tuple[SignedDocument, ...] = (),
-    loaded: Mapping[DatasetId, Rules] | None = None,
-) -> Activation:
-    """Return the rules to serve, as a home's folders say at this moment, or would with ``put`` in them.
+Reads = Callable[[Dataset], Awaitable[Files]]
+"""Which files a source is, by whatever path."""
+
+
+def last_good_at(home: Path, known: tuple[Change, ...]) -> Mapping[DatasetId, Rules]:
+    """Return what the ledger has of the documents in a home, as far as it may serve; no source is looked at.
 
     Raises:
-        HomeInvalid: The home does not say whom it trusts.
-        RulesInvalid: What is put comes with other cases than were signed.
+        HomeInvalid: The home does not say whom it trusts, or which documents it has.
 
     """
-    stewards = trusted_stewards(home)
-    for each in put:
-        require_cases(vouched(each.text, each.note, stewards, file=each.file), each.cases, file=each.file)
-    documents = {**read_documents(home / FOLDER), **{document.name: document for document in put}}
-    return activated(documents, stewards, known, loaded=loaded)
+    names = dict.fromkeys(read_documents(home / FOLDER))
+    return activated(names, trusted_stewards(home), known).rules
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What the home says at one moment, or would with something put into it."""
+
+    documents: Mapping[str, SignedDocument | Fault]
+    stewards: tuple[VerifierKey, ...]
+
+    @classmethod
+    def of(cls, home: Path, put: tuple[SignedDocument, ...]) -> "_Folder":
+        """Return it, read once.
+
+        Raises:
+            HomeInvalid: It does not say whom it trusts, or which documents it has.
+            RulesInvalid: What is put comes with other cases than were signed.
+
+        """
+        stewards = trusted_stewards(home)
+        for each in put:
+            require_cases(vouched(each.text, each.note, stewards, file=each.file), each.cases, file=each.file)
+        return cls({**read_documents(home / FOLDER), **{each.name: each for each in put}}, stewards)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +77,7 @@ class Renewal:
     """What the ledger's registry holds."""
     check: Callable[[Dataset], Awaitable[tuple[str, ...]]]
     """What is wrong with a source, in sentences."""
+    reads: Reads
     record: Record
     active: Callable[[], Mapping[DatasetId, Rules]]
     take_over: Callable[[Mapping[DatasetId, Rules]], None]
@@ -72,7 +89,7 @@ class Renewal:
     async def __call__(self, put: tuple[SignedDocument, ...] = (), *, by: str = "") -> tuple[Fault, ...]:
         """Renew, and return what is not active and why.
 
-        ``put`` are revisions to put into the folder first: all of them come into force, or nothing changes.
+        ``put`` are revisions to put into the folder: all of them come into force, or nothing changes.
         ``by`` is the user who wants it.
 
         Raises:
@@ -82,23 +99,17 @@ class Renewal:
 
         """
         async with self.turn:
-            before, known = self.active(), await self.known()
-            found = await asyncio.to_thread(rules_at, self.home, known, put=put, loaded=before)
-            faults = list(found.faults)
-            _require_none(faults, put)
-            rules: dict[DatasetId, Rules] = {}
-            for name, candidate in found.rules.items():
-                if kept := await self._checked(name, candidate, before.get(name), faults):
-                    rules[name] = kept
-            _require_none(faults, put)
-            for document in put:
-                await asyncio.to_thread(put_document, self.home / FOLDER, document)
-            served = {name for name, each in rules.items() if each is found.rules[name]}
-            taken = {name: each for name, each in found.taken.items() if name in served}
-            await record_all(taken, self.record, by)
-            self.take_over(rules)
-        self.tell(rules, tuple(faults))
-        return tuple(faults)
+            folder = await asyncio.to_thread(_Folder.of, self.home, put)
+            found = await self._fitting(folder, put)
+            staged = await asyncio.to_thread(_staged, self.home / FOLDER, put)
+            try:
+                await self._record(found.taken, staged, by)
+                self.take_over(found.rules)
+                self.tell(found.rules, found.faults)
+                await asyncio.to_thread(_put, staged)
+            finally:
+                await asyncio.to_thread(_discard, staged)
+        return found.faults
 
     async def activate(self, put: tuple[SignedDocument, ...], by: str) -> tuple[Fault, ...]:
         """Put revisions into force, and return what else is not active and why.
@@ -123,21 +134,100 @@ class Renewal:
             for name, rules in sorted(self.active().items())
         )
 
-    async def _checked(
-        self, name: DatasetId, candidate: Rules, before: Rules | None, faults: list[Fault]
-    ) -> Rules | None:
-        """Return the rules to serve: the candidate if its source is as it declares, else what served."""
-        if candidate is before:
-            return candidate
-        wrong = await self.check(candidate.dataset)
-        faults += [Fault(f"{name}.yaml", 1, 1, said) for said in wrong]
-        return before if wrong else candidate
+    async def _fitting(self, folder: _Folder, put: tuple[SignedDocument, ...]) -> Activation:
+        """Return what can serve, after a look at each source that does not serve already.
+
+        SECURITY: what its source does not fit counts as broken, and then everything is judged once more: what
+        serves in its place must be trusted, fit its own source, and stand beside the others. Which files
+        all sources are is asked each time: links and folders change without a word.
+
+        Raises:
+            RulesInvalid: Something to put cannot serve.
+
+        """
+        loaded, known = self.active(), await self.known()
+        wrong: dict[str, tuple[str, ...]] = {rules.dataset.digest: () for rules in loaded.values()}
+        files: dict[Source, Files] = {}
+        while True:  # each turn but the last looks at another document: at most two of a name
+            found = await asyncio.to_thread(
+                activated, folder.documents, folder.stewards, known, loaded=loaded, seen=Seen(wrong, files)
+            )
+            _require_none(found.faults, put)
+            fresh = [rules.dataset for rules in found.rules.values() if rules.dataset.source not in files]
+            unseen = [rules.dataset for rules in found.rules.values() if rules.dataset.digest not in wrong]
+            if not fresh and not unseen:
+                return found
+            for dataset in unseen:
+                wrong[dataset.digest] = await self.check(dataset)
+            for dataset in fresh:
+                files[dataset.source] = await self.reads(dataset)
+            loaded = {**found.rules, **loaded}
+
+    async def _record(self, taken: Mapping[DatasetId, Taken], staged: tuple[Staged, ...], by: str) -> None:
+        """Make revisions durable, an entry each, all at once: the ledger takes what comes together as one.
+
+        Raises:
+            LedgerUnavailable: Not all were recorded; of those that were, the files are put all the same.
+
+        """
+        private = {"user": by.encode()} if by else {}
+        outcomes = await asyncio.gather(
+            *(self.record(each.changes, each.facts, private, None) for each in taken.values()),
+            return_exceptions=True,
+        )
+        failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if not failed:
+            return
+        done = {
+            name
+            for name, outcome in zip(taken, outcomes, strict=True)
+            if not isinstance(outcome, BaseException)
+        }
+        await asyncio.to_thread(_put, tuple(each for each in staged if each.name in done))
+        if done and isinstance(failed[0], LedgerUnavailable):
+            later = ", ".join(sorted(done))
+            raise LedgerUnavailable(
+                f"{failed[0].detail}; recorded, to serve from the next renewal on: {later}"
+            )
+        raise failed[0]
 
 
-async def record_all(taken: Mapping[DatasetId, Taken], record: Record, by: str = "") -> None:
-    """Make revisions durable, an entry each; the ones that fail are recorded by the next renewal."""
-    for each in taken.values():
-        await record(each.changes, each.facts, {"user": by.encode()} if by else {}, None)
+def _staged(folder: Path, put: tuple[SignedDocument, ...]) -> tuple[Staged, ...]:
+    """Write all that is to be put beside its places, or nothing."""
+    staged: list[Staged] = []
+    try:
+        for document in put:
+            staged.append(stage_document(folder, document))  # noqa: PERF401 -- what is done is undone below
+    except HomeInvalid:
+        _discard(tuple(staged))
+        raise
+    return tuple(staged)
+
+
+def _put(staged: tuple[Staged, ...]) -> None:
+    """Put what the ledger has.
+
+    Raises:
+        HomeInvalid: The disk refuses one of them.
+
+    """
+    failed: dict[str, str] = {}
+    for each in staged:
+        try:
+            each.put()
+        except OSError as error:
+            failed[each.name] = str(error.strerror)
+    for name, why in failed.items():
+        raise HomeInvalid(
+            f"`{name}` is recorded, but `{FOLDER}` could not take it ({why}): activate it again. "
+            "Until then the next renewal goes by what lies there: beside an older file the recorded revision "
+            "serves, with an alarm; where there is no file, nothing does"
+        )
+
+
+def _discard(staged: tuple[Staged, ...]) -> None:
+    for each in staged:
+        each.discard()
 
 
 def tell(rules: Mapping[DatasetId, Rules], faults: tuple[Fault, ...]) -> None:
@@ -151,7 +241,7 @@ def tell(rules: Mapping[DatasetId, Rules], faults: tuple[Fault, ...]) -> None:
     telemetry.log("rules_active", datasets=len(rules), refused=len({fault.file for fault in faults}))
 
 
-def _require_none(faults: list[Fault], put: tuple[SignedDocument, ...]) -> None:
+def _require_none(faults: tuple[Fault, ...], put: tuple[SignedDocument, ...]) -> None:
     """Raise unless everything to put can come into force."""
     if refused := tuple(fault for fault in faults if fault.file in {document.file for document in put}):
         raise RulesInvalid(refused)

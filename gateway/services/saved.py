@@ -17,16 +17,20 @@ from typing import Final, NoReturn
 from urllib.parse import parse_qsl
 
 from gateway.budget import epsilon_of, headline_delta, shown
-from gateway.errors import Malformed, MalformedRequest, OAuthRefused
+from gateway.errors import Malformed, MalformedRequest, NotPermitted, OAuthRefused
+from gateway.planning.approved import effect_of
 from gateway.planning.body import members_of
+from gateway.planning.controlled import require_uncontrolled
+from gateway.planning.describe import most_vnd
 from gateway.planning.price import WAYS
 from gateway.planning.proxy import plan_proxy
 from gateway.planning.rows import plan_rows
+from gateway.planning.sql import has_comment
 from gateway.planning.statistic import plan_statistic
 from gateway.policy.decide import Ask, Judged, judged
 from gateway.policy.rules import Rules
 from gateway.registry.registry import Standing
-from gateway.registry.saved_request import SAVED_MAX
+from gateway.registry.saved_request import SAVED_MAX, SAVED_PULLS
 from gateway.services.devices import SavedAsk
 from gateway.services.forms import Form, field_of
 from gateway.services.offers import AsClient
@@ -35,9 +39,11 @@ from gateway.services.screens import Opened, SavedShown
 from gateway.terms.identifiers import DatasetId, PurposeId
 from gateway.terms.loss import PicoRho
 from gateway.terms.permit import Permit, Refusal
-from gateway.terms.plan import Plan, StatisticPlan
+from gateway.terms.plan import Plan, ProxyPlan, RowsPlan, StatisticPlan
 from gateway.terms.query import Action
 
+SEALED: Final = "saved-request"
+"""What the seal of an approved request's text is for."""
 REFUSED: Final = "invalid_authorization_details"
 """The code of a saved request that nobody can approve (RFC 9396 section 5)."""
 BODY_BYTES_MAX: Final = 4096
@@ -51,8 +57,19 @@ _TARGET: Final = re.compile(r"[\x21-\x7e]*")
 _DAYS: Final = re.compile(r"[1-9]|[12][0-9]|30")
 _SHOWN: Final = frozenset("LNPS")
 """Kinds of character that are seen, by themselves: letters, numbers, punctuation, symbols."""
-_UNSEEN: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_UNSEEN: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0\U00013441\U00013442\U0001d159")
 """Letters and symbols that no screen shows."""
+_MARKS: Final = frozenset("↵·\\")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What no run goes beyond: what the person was shown, by the rules in force at that moment."""
+
+    effect: str
+    """``planning.approved.effect_of`` the request."""
+    pico_rho_max: PicoRho
+    vnd_max: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +77,7 @@ class SavedOffer:
     """A saved request that a person may approve."""
 
     shown: SavedShown
-    pico_rho_max: PicoRho
-    """What a run costs by the rules in force."""
+    bounds: Bounds
 
 
 def saved_of(form: Form) -> SavedAsk | None:
@@ -116,21 +132,29 @@ def offered(
     permit = _allowed(found, asked.days)
     try:
         plan, question = _read(asked, route, permit)
-    except Malformed as error:
+        require_uncontrolled(plan, permit)
+    except (Malformed, NotPermitted) as error:
         raise OAuthRefused(REFUSED, error.detail) from error
     if sum(text.count("\n") + 1 for _, text in question) > LINES_MAX:
         _refuse(f"a saved request has at most {LINES_MAX} lines, so that a person can read it")
-    title = document.offer.title
+    title, of_rows = document.offer.title, isinstance(plan, RowsPlan | ProxyPlan)
+    vnd = most_vnd(permit.price, plan)
     return SavedOffer(
         shown=SavedShown(
             request=f"{asked.method} {asked.path}",
             dataset=Opened(id=route.dataset, title=title, actions=(route.action,)),
             question=tuple((visible(name), visible(text)) for name, text in question),
             days=asked.days,
-            rows_max=permit.rows_max,
+            columns=plan.columns if isinstance(plan, RowsPlan | ProxyPlan) else (),
+            rows_max=plan.rows_max if isinstance(plan, RowsPlan | ProxyPlan) else 0,
             costs=_costs(plan, asked.days),
+            vnd=(vnd, vnd * asked.days * (SAVED_PULLS if of_rows else 1)) if vnd else None,
         ),
-        pico_rho_max=plan.loss.rho if isinstance(plan, StatisticPlan) else PicoRho(0),
+        bounds=Bounds(
+            effect=effect_of(plan),
+            pico_rho_max=plan.loss.rho if isinstance(plan, StatisticPlan) else PicoRho(0),
+            vnd_max=vnd,
+        ),
     )
 
 
@@ -163,6 +187,8 @@ def _read(asked: SavedAsk, route: Routed, permit: Permit) -> tuple[Plan, list[tu
     else:
         raise MalformedRequest("rows and statistics can be saved, nothing else")
     members = members_of(body, allowed=_MEMBERS)
+    if has_comment(str(members.get("sql", ""))):  # a person would read what does not count
+        raise MalformedRequest("a saved question has no comments")
     return plan, [(name, _text_of(value)) for name, value in members.items()]
 
 
@@ -191,15 +217,18 @@ def visible(text: str) -> str:
     """Return a text in which every character is seen, in the order in which the gateway reads them.
 
     SECURITY: what directs, hides or covers other characters (bidi controls, zero widths, combining
-    marks, blanks of all kinds) is spelt out; a line's end shows its mark.
+    marks, blanks of all kinds) is spelt out; a line's end shows its mark, and so does a blank that does
+    not stand alone between others. No two texts look the same: what is a mark here is spelt out itself.
     """
-    return "".join(map(_visible, text))
+    return "".join(map(_visible, text, f" {text}"))
 
 
-def _visible(letter: str) -> str:
+def _visible(letter: str, before: str) -> str:
     if letter == "\n":
         return "↵\n"
-    if letter == " " or (unicodedata.category(letter)[0] in _SHOWN and letter not in _UNSEEN):
+    if letter == " ":
+        return "·" if before in " \n" else " "
+    if unicodedata.category(letter)[0] in _SHOWN and letter not in _UNSEEN and letter not in _MARKS:
         return letter
     return f"\\u{{{ord(letter):X}}}"
 

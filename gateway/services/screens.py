@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from gateway.terms.dataset import Title
 from gateway.terms.query import Action
+from gateway.terms.treatment import Treatment
 
 
 class PageName(StrEnum):
@@ -89,10 +90,14 @@ class SavedShown:
     question: tuple[tuple[str, str], ...]
     """All that the request says, by name, as the gateway understands it."""
     days: int
+    columns: tuple[tuple[str, Treatment], ...]
+    """What leaves of each row, and how; empty for a statistic, whose question names it."""
     rows_max: int
     """Rows of one run; 0 for a statistic."""
     costs: tuple[str, str] | None
     """Privacy budget of one run, and of all of them; None where there is no cost."""
+    vnd: tuple[int, int] | None
+    """The most of one run, and of all of them, in dong; None where nothing is paid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +149,7 @@ class ActivationShown:
     operator: str
     """Who approved it."""
     saved: str | None
-    """Method and path of the one request; None: whatever is asked."""
+    """The one request, spelt out by ``saved.visible``; None: whatever is asked."""
     until: datetime
 
 
@@ -158,6 +163,8 @@ class Account:
     creation: PasskeyCreation | None
     codes_left: int
     activations: tuple[ActivationShown, ...]
+    activations_more: int
+    """Of the organisation's, beyond those that are shown."""
     ticket: str = field(repr=False)
     new_codes: tuple[str, ...] = field(default=(), repr=False)
     notice: Notice | None = None

@@ -30,6 +30,7 @@ from gateway.services.administration import Administration
 from gateway.services.desk import Desk
 from gateway.services.installation_keys import InstallationKeys
 from gateway.services.log_desk import LogDesk
+from gateway.services.renewal import last_good_at
 from gateway.serving.renew import renewal_of
 from gateway.terms.entry import FORGOTTEN, LOG_KEYS, Change
 from gateway.wiring import Gateway, enrolment_ports, opened
@@ -38,9 +39,14 @@ SOCKET: Final = "admin.sock"
 MESSAGE_BYTES_MAX: Final = 2**22
 """Room for the largest document of rules, and its cases."""
 TIMEOUT_S: Final = 30.0
+"""For reading what is wanted, for an act, and for answering; an act that takes longer goes on."""
 ACTIVATION_S: Final = 1800.0
 """For an act that may prepare a large source."""
+ANSWER_S: Final = 5.0
+"""So much longer than the act may take does the other end wait; and so long a stop waits for acts."""
 AT_ONCE_MAX: Final = 8
+GOING_ON_MAX: Final = 32
+"""Acts that nobody waits for any more."""
 _LENGTH: Final = struct.Struct(">I")
 _CREDENTIALS: Final = struct.Struct("3i")
 _ERRORS: Final = {
@@ -75,6 +81,7 @@ def perform(home: Path, act: Act) -> Done:
 
 async def _done_at_home(home: Path, act: Act) -> Done:
     async with opened(home) as gateway:
+        gateway.current.rules = last_good_at(home, await gateway.ledger.registry())
         return await Administration(desk_of(gateway))(act, this_user())
 
 
@@ -127,11 +134,12 @@ async def administered(gateway: Gateway, users: frozenset[int] | None = None) ->
     administration = Administration(desk_of(gateway))
     known = frozenset({0, os.getuid()}) if users is None else users
     places = asyncio.Semaphore(AT_ONCE_MAX)
+    acts = _Acts(administration)
 
     async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_S) as limit, places:
-                await _attend(reader, writer, administration, known, limit)
+                await _attend(reader, writer, acts, known, limit)
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             telemetry.log("admin_connection_lost")
         finally:
@@ -144,6 +152,54 @@ async def administered(gateway: Gateway, users: frozenset[int] | None = None) ->
     finally:
         (gateway.home / "run" / SOCKET).unlink(missing_ok=True)
         server.close()
+        await acts.finished()
+
+
+class _Acts:
+    """Acts under way, each a task of its own. State: owned by the event loop.
+
+    INVARIANT: what is durable is applied. Whoever asked may hang up or be told that it takes too long; the
+    act itself is not cancelled for that, or a freeze would stand in the log and stop nothing.
+    """
+
+    def __init__(self, administration: Administration) -> None:
+        self._administration = administration
+        self._going_on: set[asyncio.Task[Done]] = set()
+
+    async def done(self, act: Act, by: str) -> Done:
+        """Have an act done.
+
+        Raises:
+            ActRefused: It was refused; or it takes so long that it goes on without an answer.
+            GatewayError: It was not done, and why.
+
+        """
+        if len(self._going_on) >= GOING_ON_MAX:
+            raise ActRefused("too many acts wait for one another; nothing was begun")
+        task = asyncio.create_task(self._administration(act, by))
+        self._going_on.add(task)
+        task.add_done_callback(self._going_on.discard)
+        over, _ = await asyncio.wait((task,), timeout=_time_for(act))
+        if not over:
+            task.add_done_callback(_ended_late)
+            raise ActRefused(
+                f"it is not done after {_time_for(act):.0f} seconds and goes on in the gateway; list or show "
+                "what it is about, and see whether it was done"
+            )
+        return task.result()
+
+    async def finished(self) -> None:
+        """Give what still goes on a while to end."""
+        if self._going_on:
+            _, late = await asyncio.wait(self._going_on, timeout=ANSWER_S)
+            for task in late:
+                task.cancel()
+
+
+def _ended_late(task: asyncio.Task[Done]) -> None:
+    """Say in the log how an act came out that nobody waited for."""
+    error = None if task.cancelled() else task.exception()
+    telemetry.log("admin_act_ended_late", cause="" if error is None else type(error).__name__)
 
 
 def _bound(folder: Path) -> socket.socket:
@@ -159,7 +215,7 @@ def _bound(folder: Path) -> socket.socket:
 async def _attend(
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
-    administration: Administration,
+    acts: _Acts,
     known: frozenset[int],
     limit: asyncio.Timeout,
 ) -> None:
@@ -170,19 +226,18 @@ async def _attend(
     (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
     if length > MESSAGE_BYTES_MAX:
         return
-    outcome = await _outcome(await reader.readexactly(length), administration, _user(user_id), limit)
+    wanted = await reader.readexactly(length)
+    limit.reschedule(None)  # an act has a limit of its own
+    outcome = await _outcome(wanted, acts, _user(user_id))
+    limit.reschedule(asyncio.get_running_loop().time() + TIMEOUT_S)
     message = msgspec.json.encode(outcome)
     writer.write(_LENGTH.pack(len(message)) + message)
     await writer.drain()
 
 
-async def _outcome(
-    message: bytes, administration: Administration, by: str, limit: asyncio.Timeout
-) -> _Outcome:
+async def _outcome(message: bytes, acts: _Acts, by: str) -> _Outcome:
     try:
-        act = _act_of(message)
-        limit.reschedule(asyncio.get_running_loop().time() + _time_for(act))
-        return _Outcome(done=await administration(act, by))
+        return _Outcome(done=await acts.done(_act_of(message), by))
     except tuple(_ERRORS.values()) as error:
         return _Outcome(refused=type(error).__name__, detail=error.detail)
     except Exception as error:  # noqa: BLE001  a bug; SECURITY: its words could hold what was typed
@@ -216,9 +271,11 @@ def _time_for(act: Act) -> float:
 def _asked(connection: socket.socket, act: Act) -> Done:
     """Send an act and return the outcome."""
     message = msgspec.json.encode({"act": type(act).__name__, "members": act})
+    if len(message) > MESSAGE_BYTES_MAX:
+        raise ActRefused(f"more than {MESSAGE_BYTES_MAX} bytes at once: activate fewer documents together")
     try:
         connection.sendall(_LENGTH.pack(len(message)) + message)
-        connection.settimeout(_time_for(act))
+        connection.settimeout(_time_for(act) + ANSWER_S)
         (length,) = _LENGTH.unpack(_received(connection, _LENGTH.size))
         outcome = msgspec.json.decode(_received(connection, length), type=_Outcome)
     except (OSError, msgspec.MsgspecError) as error:

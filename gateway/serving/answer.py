@@ -4,14 +4,15 @@ import gc
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 from aiohttp import web
 
 from gateway.serving.closed import closed_told
 from gateway.serving.handshake import handshaking
 from gateway.serving.tls import Tls
-from gateway.web.transport import ClosingServer
+from gateway.web.transport import ClosingHandler, ClosingServer
 from gateway.wiring import Parts, api_of
 
 BACKLOG: Final = 1024
@@ -28,7 +29,8 @@ async def answering(parts: Parts, listening: socket.socket, tls: Tls | None) -> 
     gc.collect()
     gc.freeze()
     gc.set_threshold(*COLLECTED_AT)
-    server = ClosingServer(api_of(parts).handle)
+    api = api_of(parts)
+    server = ClosingServer(api.handle)
     runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
     await runner.setup()
     async with parts.issuers.kept_fresh(), closed_told(parts.ledger):
@@ -37,7 +39,14 @@ async def answering(parts: Parts, listening: socket.socket, tls: Tls | None) -> 
                 await web.SockSite(runner, listening, backlog=BACKLOG).start()
                 yield
             else:
-                async with handshaking(listening, server, lambda: tls.context):
+                tls.authorities_changed = partial(_close_all, server)
+                async with handshaking(listening, server, lambda: tls.context, api.turns_away):
                     yield
         finally:
             await runner.cleanup()
+
+
+def _close_all(server: ClosingServer) -> None:
+    """Close every connection once what it was asked is answered; who is still trusted makes another."""
+    for connection in server.connections:
+        cast("ClosingHandler", connection).end()

@@ -45,6 +45,7 @@ async def _tell(folder: Path, log_name: str, every_s: float, more: Callable[[], 
                     telemetry.log("key_undivided", kind=row.kind, key=row.public)
                 else:
                     telemetry.log("key_due", kind=row.kind, key=row.public, days_left=row.days_left)
-        except HomeInvalid as error:  # the keys in use are in memory; the next start would fail
-            telemetry.log("keys_unreadable", cause=error.detail)
+        except Exception as error:  # noqa: BLE001 -- told, and tried again; the keys in use are in memory
+            cause = error.detail if isinstance(error, HomeInvalid) else type(error).__name__
+            telemetry.log("keys_unreadable", cause=cause)
         await asyncio.sleep(every_s)

@@ -17,18 +17,17 @@ from functools import partial
 from pathlib import Path
 
 from gateway import telemetry
+from gateway.errors import Fault
 from gateway.keyring.custody import Share
 from gateway.ledger.server import LedgerServer
-from gateway.policy.rules import Rules
 from gateway.serving.admin import administered
 from gateway.serving.answer import BACKLOG, answering
 from gateway.serving.crew import manned
 from gateway.serving.key_ages import key_ages_told
-from gateway.serving.renew import renewing
+from gateway.serving.renew import begun, renewing
 from gateway.serving.stop import told_to_stop
 from gateway.serving.tls import Tls, renew, tls_kept, tls_rows
 from gateway.settings import Settings
-from gateway.terms.identifiers import DatasetId
 from gateway.web.transport import raise_file_limit
 from gateway.wiring import Gateway, end_process, opened
 
@@ -43,8 +42,8 @@ class Serving:
     origin: str
     metrics: str
     datasets: int
-    problems: tuple[str, ...]
-    """Datasets whose source is not as declared; they are taken out of service."""
+    faults: tuple[Fault, ...]
+    """What is wrong with sharing rules and their sources; what it concerns is not served, or as last good."""
 
 
 async def serve(
@@ -69,7 +68,7 @@ async def serve(
         settings = gateway.settings
         kept_rows = partial(tls_rows, home, settings, gateway.clock)
         tls = stack.enter_context(tls_kept(home, settings, gateway.clock))
-        problems = await _sources_checked(gateway)
+        faults = await begun(gateway)
         await gateway.mark("start")
         await stack.enter_async_context(gateway.witnesses.asked(on_fork=end_process))
         stack.push_async_callback(gateway.mark, "stop")  # the last entry: after all answering has stopped
@@ -77,14 +76,14 @@ async def serve(
         count = settings.workers if workers is None else workers
         counted = None if count == 1 else home / METRICS
         await stack.enter_async_context(
-            renewing(gateway, also=partial(renew, home, settings, tls, gateway.clock))
+            renewing(gateway, renew_tls=partial(renew, home, settings, tls, gateway.clock))
         )
+        await stack.enter_async_context(administered(gateway))  # there once `/readyz` says so
         await stack.enter_async_context(
             answering(gateway, listening, tls)
             if counted is None
             else _led(gateway, listening, tls, counted, count)
         )
-        await stack.enter_async_context(administered(gateway))
         await stack.enter_async_context(
             key_ages_told(home / "keys", log_name=settings.log_origin, more=kept_rows)
         )
@@ -96,7 +95,7 @@ async def serve(
                 origin=settings.origin,
                 metrics=f"http://{settings.metrics_host}:{metrics.port}/metrics",
                 datasets=len(gateway.current.rules),
-                problems=problems,
+                faults=faults,
             )
         )
         await told_to_stop(signal.SIGINT, signal.SIGTERM)
@@ -124,18 +123,3 @@ def _listening(settings: Settings) -> socket.socket:
     """Return the socket that all processes take connections from: one that dies leaves none behind."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
-
-
-async def _sources_checked(gateway: Gateway) -> tuple[str, ...]:
-    """Take datasets out of service whose source is not as their document declares."""
-    problems: list[str] = []
-    good: dict[DatasetId, Rules] = {}
-    for name, rules in gateway.current.rules.items():
-        telemetry.log("source_preparing", dataset=name)
-        found = await gateway.engine.check(rules.dataset)
-        problems += [f"{name}: {sentence}" for sentence in found]
-        if not found:
-            good[name] = rules
-    gateway.current.rules = good
-    await gateway.engine.retain(good.keys())
-    return tuple(problems)

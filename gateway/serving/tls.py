@@ -14,7 +14,7 @@ without being proved again.
 import shutil
 import ssl
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +27,7 @@ from gateway.errors import HomeInvalid
 from gateway.identity.certificate import Certificate, certificates_in
 from gateway.keyring.ages import TLS, KeyRow
 from gateway.settings import Settings
+from gateway.web.transport import AskingContext, Authorities
 
 FOLDER: Final = "run/tls"
 OWN: Final = "own.pem"
@@ -43,14 +44,33 @@ class Tls:
     folder: Path
     followers: list[Callable[[], None]] = field(default_factory=list, repr=False)
     """Told after a renewal."""
-    context: ssl.SSLContext = field(init=False, repr=False)
+    context: AskingContext = field(init=False, repr=False)
+    authorities_changed: Callable[[], None] | None = field(default=None, repr=False)
+    """Told when other authorities are believed than before."""
 
     def __post_init__(self) -> None:
-        self.take_over()
+        self.context = self._read()
 
     def take_over(self) -> None:
-        """Make the handshakes to come with what lies in the folder; connections that are made stay."""
-        self.context = _context(self.folder)
+        """Make the handshakes to come with what lies in the folder.
+
+        Connections that are made stay, unless the authorities are others: then none counts any more that
+        showed a certificate to the ones before.
+        """
+        before, after = self.context.authorities, self._read()
+        same = before.pem == after.authorities.pem
+        if same:
+            after.authorities = before
+        self.context = after
+        if not same:
+            before.believed = False
+            if self.authorities_changed is not None:
+                self.authorities_changed()
+
+    def _read(self) -> AskingContext:
+        context, authorities = _context(self.folder), self.folder / AUTHORITIES
+        context.authorities = Authorities(authorities.read_bytes() if authorities.exists() else b"")
+        return context
 
 
 @contextmanager
@@ -62,7 +82,8 @@ def tls_kept(home: Path, settings: Settings, clock: Clock) -> Iterator[Tls | Non
 
     """
     folder = home / FOLDER
-    shutil.rmtree(folder, ignore_errors=True)  # what a crash left
+    for left in (home / "run").glob(f"{folder.name}*"):  # by a crash, which may come while a file is checked
+        shutil.rmtree(left, ignore_errors=True)
     if not settings.tls_ends_here:
         yield None
         return
@@ -79,11 +100,11 @@ def renew(home: Path, settings: Settings, tls: Tls | None, clock: Clock) -> None
         return
     try:
         own = _keep(home, settings, clock.now())
-    except HomeInvalid as error:
+        tls.take_over()
+    except (HomeInvalid, OSError) as error:
         telemetry.tls_renewed(refused=True)
-        telemetry.log("tls_not_renewed", cause=error.detail)
+        telemetry.log("tls_not_renewed", cause=error.detail if isinstance(error, HomeInvalid) else str(error))
         return
-    tls.take_over()
     for tell in tls.followers:
         tell()
     telemetry.tls_renewed(refused=False)
@@ -122,27 +143,33 @@ def _keep(home: Path, settings: Settings, now: datetime) -> Certificate:
     private = _read(key, "tls_key")
     if key.stat().st_mode & READABLE_BY_ALL:
         raise HomeInvalid(f"everybody may read the private key `{key}`; run: chmod 600 {key}")
-    (home / "run").mkdir(mode=0o700, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home / "run", prefix="tls-") as new:
-        parts = {OWN: _read(certificate, "tls_certificate") + b"\n" + private}
-        if settings.asks_for_certificates:
-            _certificates(home / settings.client_ca, "client_ca")
-            parts[AUTHORITIES] = _read(home / settings.client_ca, "client_ca")
-        for name, content in parts.items():
-            (Path(new) / name).touch(mode=0o600)
-            (Path(new) / name).write_bytes(content)
-        try:
-            _context(Path(new))  # these very bytes are what is loaded later
-        except ssl.SSLError as error:
-            raise HomeInvalid(_why(error, certificate, key)) from error
-        (home / FOLDER).mkdir(mode=0o700, exist_ok=True)
-        for name in parts:
-            (Path(new) / name).replace(home / FOLDER / name)
+    parts = {OWN: _read(certificate, "tls_certificate") + b"\n" + private}
+    if settings.asks_for_certificates:
+        _certificates(home / settings.client_ca, "client_ca")
+        parts[AUTHORITIES] = _read(home / settings.client_ca, "client_ca")
+    try:
+        _put(home / FOLDER, parts)
+    except ssl.SSLError as error:
+        raise HomeInvalid(_why(error, certificate, key)) from error
+    except OSError as error:
+        raise HomeInvalid(f"`{home / FOLDER}` cannot be written ({error.strerror})") from error
     return own
 
 
-def _context(folder: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _put(folder: Path, parts: Mapping[str, bytes]) -> None:
+    folder.parent.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-") as new:
+        for name, content in parts.items():
+            (Path(new) / name).touch(mode=0o600)
+            (Path(new) / name).write_bytes(content)
+        _context(Path(new))  # these very bytes are what is loaded later
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for name in parts:
+            (Path(new) / name).replace(folder / name)
+
+
+def _context(folder: Path) -> AskingContext:
+    context = AskingContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0
     context.set_alpn_protocols(["http/1.1"])
@@ -165,12 +192,15 @@ def _certificates(file: Path, setting: str) -> tuple[Certificate, ...]:
 def _read(file: Path, setting: str) -> bytes:
     try:
         with file.open("rb") as opened:
-            return opened.read(FILE_BYTES_MAX)
+            content = opened.read(FILE_BYTES_MAX + 1)
     except OSError as error:
         raise HomeInvalid(
             f"`{file}` cannot be read ({error.strerror}); name a PEM file in the setting `{setting}`, "
             f"or with --{setting.replace('_', '-')}"
         ) from error
+    if len(content) > FILE_BYTES_MAX:
+        raise HomeInvalid(f"`{file}` (`{setting}`) is larger than {FILE_BYTES_MAX} bytes")
+    return content
 
 
 def _why(error: ssl.SSLError, certificate: Path, key: Path) -> str:

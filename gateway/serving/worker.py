@@ -27,6 +27,7 @@ from gateway.ledger.volatile import Volatile
 from gateway.serving.answer import answering
 from gateway.serving.follow import Following
 from gateway.serving.orders import SERVES, Orders
+from gateway.serving.secrecy import keep_memory_private
 from gateway.serving.stop import told_to_stop
 from gateway.serving.tls import FOLDER, Tls
 from gateway.terms.entry import Change
@@ -36,6 +37,7 @@ from gateway.wiring import EXIT_FATAL, STORE, VOLATILE, Parts, engine_of, run
 
 def main() -> None:
     """Serve until told to stop."""
+    keep_memory_private()
     # A terminal tells all processes at once; what it means for workers, the main one says.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -13,7 +13,7 @@ from typing import Final
 from gateway.clock import Clock, unix_ms
 from gateway.errors import NotAuthenticated, ProofRefused
 from gateway.identity.caller import caller_of
-from gateway.identity.request import verify_request
+from gateway.identity.request import check_saved, verify_request
 from gateway.identity.token import AccessClaims, SeenTokens
 from gateway.identity.trusted import TrustedIssuer
 from gateway.jose import PublicKey
@@ -62,6 +62,7 @@ class Authenticate:
         ours = claims.issuer == self.issuer
         if not self.volatile.use_once(proof.single_use_id, proof.expires_at_ms, now_ms=unix_ms(now)):
             raise ProofRefused(cause="proof used before")
+        check_saved(claims, query)
         registry = self.registry()
         if registry.is_frozen(Freezable.KEY, claims.key):
             raise NotAuthenticated(cause="key-frozen")
@@ -101,5 +102,7 @@ def _run_of(claims: AccessClaims, registry: Registry, now: datetime) -> SavedRun
         activation=activation.id,
         number=number,
         over_at_ms=unix_ms(activation.authenticated_at + (number + 1) * DAY),
+        effect=activation.saved.effect,
         pico_rho_max=activation.saved.pico_rho_max,
+        vnd_max=activation.saved.vnd_max,
     )

@@ -5,26 +5,25 @@ the lineage, the organisation and the client; under an idempotency key they are 
 """
 
 import hashlib
+import hmac
 import re
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from gateway import budget
 from gateway.delivery.formats import negotiate
 from gateway.errors import MalformedRequest, NotPermitted
 from gateway.ledger.port import Ledger
+from gateway.registry.saved_request import SAVED_PULLS
 from gateway.steps.facts import facts_of, private_of
 from gateway.terms.caller import Caller, SavedRun
 from gateway.terms.charge import Charge, StoredAnswer
 from gateway.terms.entry import ChargeRequest, IdempotencyClaim
-from gateway.terms.loss import Loss
 from gateway.terms.permit import Permit, Reason
-from gateway.terms.plan import LookupPlan, Plan, ProxyPlan, RowsPlan
+from gateway.terms.plan import Plan, ProxyPlan, RowsPlan
 from gateway.terms.query import Query
 from gateway.terms.seen import Seen
 
-SAVED_PULLS: Final = 3
-"""How often a day the rows of a saved request may be pulled: a job that failed can try again."""
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -33,6 +32,8 @@ class MakeCharge:
     """Plan in, charge out; raises BudgetExhausted, KeysExhausted, IdempotencyMismatch and more."""
 
     ledger: Ledger
+    claim_key: Callable[[str], bytes] = field(repr=False)
+    """An organisation's, which never changes: under it requests are named that may be repeated."""
 
     async def __call__(
         self, query: Query, caller: Caller, permit: Permit, plan: Plan
@@ -41,8 +42,6 @@ class MakeCharge:
             if caller.saved is not None:
                 await self._count(caller.saved)
             return None
-        if caller.saved is not None:
-            _check_price(plan.loss, caller.saved)
         assert permit.caps is not None, "a permit for what charges has caps"  # noqa: S101
         lineage = plan.dataset.source.lineage
         seen = Seen(caller=caller, permit=permit, plan=plan)
@@ -52,7 +51,7 @@ class MakeCharge:
                 facts=facts_of(query, seen),
                 private=private_of(query, seen),
                 debits=budget.debits(lineage, caller.org, caller.client, plan.loss, permit.caps),
-                claim=_claim(query, caller, plan),
+                claim=_claim(query, caller, self.claim_key(caller.org)),
                 subject=caller.operator,
             )
         )
@@ -71,43 +70,38 @@ class MakeCharge:
         raise NotPermitted("the saved request was run as often as it may today", reason=Reason.RUNS_USED_UP)
 
 
-def _check_price(loss: Loss, run: SavedRun) -> None:
-    """Refuse a run that costs more than the person was told: the rules changed since."""
-    if loss.rho > run.pico_rho_max:
-        raise NotPermitted("a run costs more than was approved", reason=Reason.COSTS_MORE_THAN_APPROVED)
-
-
-def _asked(query: Query, caller: Caller, plan: Plan) -> bytes:
-    """Return all that a repeat must have in common with the first request, the format of the answer too.
-
-    SECURITY: of a lookup's body the keyed digest: from the plain one that the store keeps, who has the store
-    could guess keys.
-    """
-    form = negotiate(query.accept).value
-    body = plan.digest.encode() if isinstance(plan, LookupPlan) else query.body
-    return f"{query.path}\n{query.query_string}\n{caller.purpose}\n{form}\n".encode() + body
-
-
-def _claim(query: Query, caller: Caller, plan: Plan) -> IdempotencyClaim | None:
+def _claim(query: Query, caller: Caller, key: bytes) -> IdempotencyClaim | None:
     """Return the caller's name for this request, bound to all that the request says.
 
     A saved request is charged once a day of its activation: the day is its name, and it takes no other.
+    SECURITY: both are keyed digests: a firm may take a person's number as its key, and a lookup's body holds
+    numbers; from plain digests who has the store could guess them.
     """
+    scope = f"{caller.org}/{caller.client}"
     if (run := caller.saved) is not None:
         if query.idempotency_keys:
             raise MalformedRequest("a saved request has one run a day; send no `Idempotency-Key`")
-        return IdempotencyClaim(
-            scope=f"{caller.org}/{caller.client}/{run.activation}",
-            key=str(run.number),
-            digest=hashlib.sha256(_asked(query, caller, plan)).hexdigest(),
-        )
-    match query.idempotency_keys:
-        case ():
-            return None
-        case (key,) if _KEY.fullmatch(key):
-            asked = _asked(query, caller, plan)
-            return IdempotencyClaim(
-                scope=f"{caller.org}/{caller.client}", key=key, digest=hashlib.sha256(asked).hexdigest()
-            )
-        case _:
-            raise MalformedRequest("send one `Idempotency-Key` of 1 to 128 visible ASCII characters")
+        scope, name = f"{scope}/{run.activation}", str(run.number)
+    else:
+        match query.idempotency_keys:
+            case ():
+                return None
+            case (one,) if _KEY.fullmatch(one):
+                name = one
+            case _:
+                raise MalformedRequest("send one `Idempotency-Key` of 1 to 128 visible ASCII characters")
+    return IdempotencyClaim(
+        scope=scope,
+        key=_keyed(key, b"key", name.encode()),
+        digest=_keyed(key, b"asked", _asked(query, caller)),
+    )
+
+
+def _asked(query: Query, caller: Caller) -> bytes:
+    """Return all that a repeat must have in common with the first request, the format of the answer too."""
+    form = negotiate(query.accept).value
+    return f"{query.path}\n{query.query_string}\n{caller.purpose}\n{form}\n".encode() + query.body
+
+
+def _keyed(key: bytes, what: bytes, said: bytes) -> str:
+    return hmac.digest(key, what + b"\0" + said, hashlib.sha256).hex()

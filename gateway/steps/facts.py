@@ -8,7 +8,14 @@ the entry goes to the caller with the receipt. No client text is ever in clear.
 
 from collections.abc import Mapping
 
-from gateway.errors import ChargedFailure, Frozen, GatewayError, NotAuthenticated, NotPermitted
+from gateway.errors import (
+    ChargedFailure,
+    Frozen,
+    GatewayError,
+    NotAuthenticated,
+    NotPermitted,
+    QuestionRefused,
+)
 from gateway.problems import kind_of
 from gateway.terms.entry import Fact
 from gateway.terms.plan import LookupPlan, ProxyPlan, RowsPlan, StatisticPlan
@@ -46,7 +53,7 @@ def facts_of(query: Query, seen: Seen) -> Mapping[str, Fact]:
 
 def private_of(query: Query, seen: Seen) -> Mapping[str, bytes]:
     """Return the values that the entry commits to and whose openings can be destroyed."""
-    private = {"peer": query.peer.encode(), "question": _question(query)}
+    private = {"peer": query.peer.encode(), "question": _question(query, seen)}
     if caller := seen.caller:
         private["token"] = caller.token_id.encode()
         if caller.operator is not None:
@@ -76,12 +83,14 @@ def _deciding(seen: Seen) -> frozenset[str]:
     return frozenset() if seen.permit is None else seen.permit.rules
 
 
-def _question(query: Query) -> bytes:
+def _question(query: Query, seen: Seen) -> bytes:
     """Return what was asked. SECURITY: a body that is no question may hold a password, so it stays out.
 
-    A firm's keys are personal data of others: which lookup it was says the plan's digest, which is keyed.
+    A firm's keys are personal data of others: which lookup it was says the plan's digest, which is keyed. A
+    firm may send them to another path by mistake: what was not read as that path's question stays out too.
     """
-    if query.action is Action.LOOKUP:
+    is_read = seen.plan is not None or isinstance(seen.error, QuestionRefused)
+    if query.action is Action.LOOKUP or not (is_read or query.action is None):
         return f"{query.method} {query.path}\n".encode(errors="replace")
     line = f"{query.method} {query.path}?{query.query_string}\n"
     return line.encode(errors="replace") + (query.body if query.action is not None else b"")

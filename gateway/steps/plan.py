@@ -13,6 +13,7 @@ import orjson
 from gateway.delivery.formats import negotiate
 from gateway.errors import NotAcceptable, UnsupportedContent
 from gateway.keyring.keyring import Keyring
+from gateway.planning.approved import require_as_approved
 from gateway.planning.controlled import require_uncontrolled
 from gateway.planning.describe import describe
 from gateway.planning.lookup import plan_lookup
@@ -45,6 +46,8 @@ class MakePlan:
             loop = asyncio.get_running_loop()
             plan = await loop.run_in_executor(self.pool, self._plan, query, caller, permit)
         require_uncontrolled(plan, permit)
+        if caller.saved is not None:
+            require_as_approved(plan, permit, caller.saved)
         return plan
 
     def _plan(self, query: Query, caller: Caller, permit: Permit) -> Plan:

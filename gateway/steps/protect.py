@@ -17,7 +17,7 @@ from gateway.masking.mask import protect_rows
 from gateway.planning.proxy import proxy_cursor
 from gateway.planning.rows import next_cursor
 from gateway.privacy.release import document, protect_integers
-from gateway.steps.kept import Kept
+from gateway.steps.kept import Kept, with_rules, without_rules
 from gateway.steps.plan import CURSOR
 from gateway.terms.caller import Caller
 from gateway.terms.charge import Charge, StoredAnswer
@@ -60,7 +60,7 @@ class Protect:
                 assert charge is not None, "a lookup is charged before it is executed"  # noqa: S101
                 reply = await asyncio.to_thread(self._found, caller, plan, charge, frame, form)
                 if charge.claim is not None:
-                    self.kept.put(charge.index, reply.content_type.encode() + b"\n" + reply.body)
+                    self.kept.put(charge.index, with_rules(plan, reply.content_type, reply.body))
                 return reply
             case StatisticPlan(), UnprotectedIntegers():
                 assert charge is not None, "a statistic is charged before it is executed"  # noqa: S101
@@ -155,7 +155,7 @@ def _noised(plan: StatisticPlan, charge: Charge, frame: UnprotectedIntegers, for
         body=body,
         kind=EntryKind.RELEASE,
         facts={"rows": plan.groups},
-        answer=None if charge.claim is None else content_type.encode() + b"\n" + body,
+        answer=None if charge.claim is None else with_rules(plan, content_type, body),
     )
 
 
@@ -181,18 +181,22 @@ def _charge_document(plan: StatisticPlan, charge: Charge) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The bytes that were answered under the same idempotency key; nothing is drawn or looked up anew."""
+    """The bytes that were answered under the same idempotency key; nothing is drawn or looked up anew.
+
+    Of a repeat under other rules there is none: it would be answered as these rules did not decide.
+    """
 
     kept: Kept
 
     def __call__(self, _query: Query, plan: Plan, stored: StoredAnswer) -> Reply:
         """Return them; raises AnswerGone."""
+        assert isinstance(plan, LookupPlan | StatisticPlan), "only what is charged is repeated"  # noqa: S101
         rows = isinstance(plan, LookupPlan)
         answer = self.kept.get(stored.charge_index) if rows else stored.answer
-        content_type, _, body = answer.partition(b"\n")
+        content_type, body = without_rules(plan, answer)
         return Reply(
             status=200,
-            content_type=content_type.decode(),
+            content_type=content_type,
             body=body,
             headers=(("Idempotency-Replayed", "true"),),
             facts={"repeats": stored.release_index},

@@ -41,8 +41,12 @@ class SavedRun:
     """Which day of the activation it is, from 0; days are counted from the sign-in."""
     over_at_ms: int
     """When that day ends, in Unix time."""
+    effect: str
+    """``planning.approved.effect_of`` what the person was shown."""
     pico_rho_max: PicoRho
     """The most that a run may cost, as the person was shown."""
+    vnd_max: int
+    """The same in dong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ LOG_CLOSED = "log_closed"
 LOG_OPENED = "log_opened"
 """Events of the marks with which a log ends and the next begins."""
 FORGOTTEN = "forgotten"
+PERSON = "operator"
+"""The kind of a person's own record: nothing else is put that tells of somebody who has none (any more)."""
 LOG_KEYS = "logkeys"
 """Kinds of changes that are told to every process and stored by none: a person was erased, whose id it is;
 the log is signed by other keys, whose names are the document."""
@@ -76,6 +78,9 @@ class Change:
     subject: str | None = field(default=None, compare=False)
     """The person whom the record tells of, by id; the log then shows no id, and erasing the person
     erases the record."""
+    replaces: bytes | None = field(default=None, compare=False, repr=False)
+    """The document that this was decided on, empty for none: the change is refused if another is there by
+    then. None: whatever is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from gateway.terms.identifiers import ColumnName
+from gateway.terms.permit import Lookup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,16 @@ class ColumnExtent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookupExtent:
+    """What a lookup finds people by, as the whole source has it."""
+
+    values: Mapping[ColumnName, int]
+    """How many different ones its key has, and each column that must match."""
+    rows_most: int
+    """Of one key with what matches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceExtent:
     """One source, held against its document."""
 
@@ -39,3 +50,5 @@ class SourceExtent:
     """Rows beyond ``rows_max`` of their person."""
     columns: Mapping[ColumnName, ColumnExtent]
     """All but the absent and the unread."""
+    lookups: Mapping[Lookup, LookupExtent]
+    """Those of which every column is there."""

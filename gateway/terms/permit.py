@@ -85,6 +85,7 @@ class Reason(StrEnum):
     ACTIVATION_TOO_OLD = "activation-too-old"
     UNATTENDED_NOT_PERMITTED = "unattended-not-permitted"
     COSTS_MORE_THAN_APPROVED = "costs-more-than-approved"
+    DIFFERS_FROM_APPROVED = "differs-from-approved"
     RUNS_USED_UP = "runs-used-up"
     DOCUMENT_NOT_VALID_NOW = "document-not-valid-now"
     APPROVAL_NEEDED = "approval-needed"

@@ -77,6 +77,8 @@ class LookupPlan:
     """The reply leaves this long after its charge, never earlier: a function of public sizes only."""
     digest: str
     """HMAC-SHA256 (hex) of what was asked, under the order key: nobody else can guess keys from it."""
+    rules: str
+    """SHA-256 (hex) of all that decided, keys apart: what an answer kept for a repeat belongs to."""
 
 
 class MeasureKind(StrEnum):

@@ -14,7 +14,14 @@ from aiohttp import web
 
 from gateway import flow, telemetry
 from gateway.clock import Clock, unix_ms
-from gateway.errors import BodyTooLarge, GatewayError, MethodNotAllowed, PathUnknown, UnsupportedContent
+from gateway.errors import (
+    BodyTooLarge,
+    GatewayError,
+    MalformedRequest,
+    MethodNotAllowed,
+    PathUnknown,
+    UnsupportedContent,
+)
 from gateway.identity.nonce import nonce_at
 from gateway.jose import base64url
 from gateway.ledger.volatile import Volatile
@@ -69,7 +76,8 @@ class Api:
             return web.Response(status=answer.status, body=answer.body, headers=headers)
 
         peer = peer_of(request, self.trusted_fronts)
-        self._turn_away_floods(peer, started)
+        if self.turns_away(peer):
+            raise Refused("flood")
         found = match(request.method, path)
         if open_endpoint is not None:
             found = Match(None, allowed=("GET", "HEAD"))
@@ -95,6 +103,8 @@ class Api:
                 error = MethodNotAllowed("this path takes other methods", allowed=found.allowed)
         elif body is None:
             error = BodyTooLarge(f"at most {body_max} bytes are taken here")
+        elif found.route.dry_run and query_string and query_string not in PLAN_OF:
+            error = MalformedRequest(f"behind its `?` this path takes {' or '.join(PLAN_OF)}, or nothing")
         elif "Content-Encoding" in request.headers:
             error = UnsupportedContent("send the body without `Content-Encoding`")
         if error is not None:
@@ -118,14 +128,15 @@ class Api:
             headers["traceparent"] = traceparent
         return web.Response(status=reply.status, body=reply.body, headers=headers)
 
-    def _turn_away_floods(self, peer: str, now: float) -> None:
-        """Close the connection of an address from which too many strangers asked."""
+    def turns_away(self, peer: str) -> bool:
+        """Return whether too many strangers asked from an address lately; its connections are closed."""
         until = self.closed.get(peer)
         if until is None:
-            return
-        if now < until:
-            raise Refused("flood")
+            return False
+        if time.monotonic() < until:
+            return True
         del self.closed[peer]
+        return False
 
     def _count_stranger(self, peer: str, now: float) -> None:
         now_ms = unix_ms(self.clock.now())

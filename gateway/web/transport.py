@@ -6,7 +6,9 @@ connection is aborted and counted instead (promise P1), and one handler gets eve
 
 import asyncio
 import resource
+import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import cast
 
 from aiohttp import web
@@ -48,6 +50,10 @@ class ClosingHandler(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         self._first_request_by.cancel()
         super().connection_lost(exc)
+
+    def end(self) -> None:
+        """Close once what was asked is answered: at once, where nothing is."""
+        self.close() if self._waiter is None else self.force_close()
 
     def _cut_off_if_silent(self) -> None:
         if self._request_count == 0 and self.transport is not None:
@@ -92,10 +98,30 @@ class ClosingServer(web.Server):
         return ClosingHandler(self, loop=asyncio.get_running_loop(), **self._options)  # type: ignore[arg-type]
 
 
+@dataclass(slots=True, eq=False)
+class Authorities:
+    """Whose certificates of clients are believed; shared by the contexts of all handshakes with them."""
+
+    pem: bytes = field(repr=False)
+    believed: bool = True
+    """False once the operator has put others in their place."""
+
+
+class AskingContext(ssl.SSLContext):
+    """What handshakes are made with; a connection leads back to it."""
+
+    authorities: Authorities
+
+
 def certificate_of(transport: asyncio.BaseTransport | None) -> bytes:
-    """Return the client's certificate (DER) that the handshake verified; empty where there is none."""
+    """Return the client's certificate (DER) that the handshake verified; empty where there is none.
+
+    SECURITY: empty as well where the authorities that it was verified with are believed no more.
+    """
     tls = None if transport is None else transport.get_extra_info("ssl_object")
-    return b"" if tls is None else tls.getpeercert(binary_form=True) or b""
+    if tls is None or not tls.context.authorities.believed:
+        return b""
+    return tls.getpeercert(binary_form=True) or b""
 
 
 async def body_of(request: web.BaseRequest, bytes_max: int) -> bytes | None:

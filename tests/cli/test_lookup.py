@@ -1,11 +1,12 @@
 """How keys come in from a command line or a file; what is wrong with them is said without repeating one."""
 
+import io
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli.firm.lookup import CHARACTERS_READ_MAX, KEYS_READ_MAX, lookup
+from gateway.cli.firm.lookup import CHARACTERS_READ_MAX, KEYS_READ_MAX, _read, lookup
 
 SECRET = "001085012345"
 
@@ -28,6 +29,17 @@ def test_what_is_well_typed_goes_on_to_the_gateway(tmp_path: Path, arguments: tu
     code, output = run(*arguments, keys=f"citizen_id,birth_date\n{SECRET},1985-03-14\n", profile=tmp_path)
 
     assert (code, "gateway login --gateway URL" in output) == (1, True)
+
+
+@pytest.mark.parametrize("mark", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_one_key_stays_one_key_whatever_stands_in_it(mark: str) -> None:
+    """Each key is charged: a mark that some programs take for a line's end makes no two of one."""
+    keys = _read(io.StringIO(f'id,name\n1,An{mark}Binh\n2,"a\nb"\r\n', newline=""))
+
+    assert keys == [
+        {"key": "1", "matching": {"name": f"An{mark}Binh"}},
+        {"key": "2", "matching": {"name": "a\nb"}},
+    ]
 
 
 @pytest.mark.parametrize(

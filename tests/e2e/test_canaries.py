@@ -120,7 +120,8 @@ def test_no_planted_value_is_left_in_any_byte(house: House) -> None:
     assert set(found) <= {
         (name, firm.operator.encode()) for name in ("volatile.sqlite", "volatile.sqlite-wal")
     }
-    assert b"clinic" in after[house.store]  # the search does find what stands there
+    store = [text for path, text in after.items() if path.name.startswith(house.store.name)]
+    assert b"clinic" in b"".join(store)  # the search does find what stands there
 
 
 def left_behind(house: House) -> list[Path]:

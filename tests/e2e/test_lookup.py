@@ -214,6 +214,31 @@ async def test_what_is_no_lookup_is_refused_uncharged_and_no_refusal_repeats_a_k
     assert b"1985" not in response.body
 
 
+@pytest.mark.parametrize(
+    ("path", "query_string", "status"),
+    [
+        ("plan", "of=lookups", 400),
+        ("plan", "of=lookup&pretty", 400),
+        ("plan", "key=001085012345", 400),
+        ("plan", "", 403),
+        ("query", "", 403),
+        ("records", "of=lookup", 403),
+    ],
+)
+async def test_p9_keys_on_another_path_are_refused_unread(
+    house: House, path: str, query_string: str, status: int
+) -> None:
+    """Promise P9: what that path does not know is no other question by mistake, and nothing repeats a key."""
+    async with house.session(NOTARIES[4]) as gateway:
+        response = await gateway.forward(
+            "POST", f"/v1/datasets/{DATASET}/{path}", query_string=query_string,
+            body=json.dumps({"keys": [AN]}).encode(), headers={"Content-Type": "application/json"},
+        )  # fmt: skip
+
+    assert response.status == status, response.body
+    assert b"1085012345" not in response.body
+
+
 async def test_a_dry_run_names_the_price_and_tries_nothing(house: House) -> None:
     async with house.session(NOTARIES[4]) as gateway:
         before = await left(gateway)
@@ -264,7 +289,10 @@ def test_p9_no_key_and_no_attribute_of_one_stands_in_log_home_or_output(house: H
 
     assert len(files) > 10
     for path in files:
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            continue  # `head.new`, which has become `head` meanwhile
         found = [text for text in wanted if text.encode() in content or text.encode("utf-16-le") in content]
         assert found == [], path
 

@@ -423,5 +423,5 @@ def test_a_file_that_broke_after_init_is_not_served_and_the_line_is_named(tmp_pa
 
     errors = (home / "serve.err").read_text(encoding="utf-8")
     assert "datasets 0" in line
-    assert "not served: people: line 4 of `people.csv` has 3 fields, the header has 2" in errors
+    assert "not active: people.yaml:1:1: line 4 of `people.csv` has 3 fields, the header has 2" in errors
     assert "geheim" not in errors

@@ -509,6 +509,37 @@ def test_a_renewed_certificate_is_taken_over_without_a_connection_lost(house: Tl
     assert not (house.home / "run" / "tls").exists()
 
 
+def test_an_authority_that_is_taken_out_vouches_for_no_connection_that_is_open(house: TlsHouse) -> None:
+    """Idle ones are closed at every worker; who shows its certificate anew makes no connection."""
+    tls = house.put("bank-a", house.authority.issue("bank-a"))
+    with house.serving("--workers", "2", *house.options) as process:
+        kept = [handshake(house, tls) for _ in range(8)]
+        for each in kept:
+            each.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert each.recv(12) == b"HTTP/1.1 200"
+            each.settimeout(10)
+        (house.files / "ca.pem").write_bytes(Authority("Other").pem)
+        process.send_signal(signal.SIGHUP)
+        ends = [rest_of(each) for each in kept]
+        until(lambda: serves_over(house, tls), False)
+        nobody = serves_over(house, house.authority.trusted())
+
+    assert (ends, nobody) == (["closed"] * 8, True)
+
+
+def rest_of(connection: ssl.SSLSocket) -> str:
+    """Read until the other end closes."""
+    try:
+        while connection.recv(4096):
+            pass
+    except TimeoutError:
+        return "open"
+    except OSError:
+        pass
+    connection.close()
+    return "closed"
+
+
 def kill_a_worker(main: int) -> None:
     def workers() -> set[str]:
         listed = run("ps", "-o", "pid=,args=", "--ppid", str(main)).stdout.splitlines()

@@ -88,6 +88,28 @@ async def test_a_link_inside_the_data_folder_is_followed(
     assert await an_engine().check(bench.a_dataset("linked.csv")) == ()
 
 
+async def test_p2_a_source_is_known_by_its_files_and_not_by_their_names(
+    tmp_path: Path, bench: Any, an_engine: Callable[..., DuckDbEngine]
+) -> None:
+    """Promise P2: links, soft and hard, and a folder beside a file in it."""
+    (tmp_path / "reg").mkdir()
+    for name in ("a.csv", "b.csv", "reg/p0.parquet", "reg/p1.parquet"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "soft.csv").symlink_to("a.csv")
+    (tmp_path / "hard.csv").hardlink_to(tmp_path / "a.csv")
+    (tmp_path / "again").symlink_to("reg")
+    (tmp_path / "hard.parquet").hardlink_to(tmp_path / "reg" / "p1.parquet")
+    engine = an_engine()
+
+    async def reads(path: str) -> frozenset[tuple[int, int]]:
+        dataset = bench.a_dataset(path if "." in path else f"{path}.parquet")
+        return await engine.reads(replace(dataset, source=replace(dataset.source, path=path)))
+
+    assert await reads("soft.csv") == await reads("hard.csv") == await reads("a.csv") != await reads("b.csv")
+    assert await reads("again") == await reads("reg/p0.parquet") | await reads("hard.parquet")
+    assert [len(await reads(path)) for path in ("a.csv", "b.csv", "reg", "nothing.csv")] == [1, 1, 2, 0]
+
+
 @pytest.mark.parametrize(
     "sql",
     [

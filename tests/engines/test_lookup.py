@@ -5,10 +5,14 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.engines.preparation import COMPARED_CHARS_MAX
+from gateway.engines.statement import tried_statement
+from gateway.planning.lookup import _TEXT_READ_MAX
 from gateway.terms.dataset import Dataset
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.loss import Loss, PicoDelta, PicoRho
@@ -42,6 +46,7 @@ def a_plan(
         loss=Loss(PicoRho(0), PicoDelta(0), len(keys)),
         release_after_s=0.0,
         digest="",
+        rules="",
     )
 
 
@@ -106,6 +111,30 @@ def test_a_text_is_found_however_its_letters_are_composed(bench: Any) -> None:
     answer = found(bench, a_plan(bench.a_dataset("letters.csv"), ("person",), (E_ACUTE,)))
 
     assert sorted(age for _, age, _ in answer) == [0, 1]
+
+
+def test_spelling_is_settled_when_a_source_is_prepared_and_no_statement_of_a_lookup_does_it_again(
+    bench: Any,
+) -> None:
+    """Composing a million names takes a second, which the slot of a lookup does not have."""
+    before = set((bench.folder / "snapshots").iterdir())
+    texts = [E_ACUTE, E_COMBINED, E_COMBINED * (COMPARED_CHARS_MAX // 2), E_COMBINED * COMPARED_CHARS_MAX]
+    bench.put("spelt.csv", HEADER, [[text, "N", "1", "1", "2000-01-01", "true"] for text in texts])
+    plan = a_plan(bench.a_dataset("spelt.csv"), ("person", "region"), (E_ACUTE, "N"))
+
+    assert len(found(bench, plan)) == 2
+    (snapshot,) = (file for file in (bench.folder / "snapshots").iterdir() if file not in before)
+    with duckdb.connect(str(snapshot), read_only=True) as database:
+        kept = database.execute("SELECT n0, n1 FROM snapshot ORDER BY position").fetchall()
+
+    assert kept == [(None, None), (E_ACUTE, None), (E_ACUTE * (COMPARED_CHARS_MAX // 2), None), (None, None)]
+    assert "normal" not in tried_statement(plan, "snapshot").sql
+
+
+def test_a_text_too_long_to_be_composed_equals_no_key() -> None:
+    longest = max(len(unicodedata.normalize("NFD", chr(point))) for point in range(0x30000))
+
+    assert longest * _TEXT_READ_MAX == COMPARED_CHARS_MAX
 
 
 def test_p3_a_row_that_the_owners_filter_hides_or_leaves_unknown_is_not_found(bench: Any) -> None:

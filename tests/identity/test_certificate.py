@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from attack_world import World
-from authority import DAY, Authority, Issued
+from authority import DAY, Authority, Issued, of_version, pem_of
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.errors import NotAuthenticated
@@ -51,6 +51,7 @@ def test_a_bound_token_is_taken_over_its_certificate_and_no_other() -> None:
         "no certificate": cause(world, token, b"0\x82" + b"\xff" * 300),
         "one byte more": cause(world, token, der(ISSUED) + b"\0"),
         "as text": cause(world, token, ISSUED.pem),
+        "of a version that is not": cause(world, token, of_version(AUTHORITY, ISSUED, 5)),
     } == {
         "its own": "accepted",
         "none": "certificate-missing",
@@ -59,6 +60,7 @@ def test_a_bound_token_is_taken_over_its_certificate_and_no_other() -> None:
         "no certificate": "certificate-unreadable",
         "one byte more": "certificate-unreadable",
         "as text": "certificate-unreadable",
+        "of a version that is not": "certificate-unreadable",
     }
 
 
@@ -128,7 +130,16 @@ def test_a_certificate_is_known_by_all_of_its_bytes() -> None:
     assert ISSUED.known_as.thumbprint != OTHER.known_as.thumbprint
 
 
-@pytest.mark.parametrize("text", [b"", b"nothing", ISSUED.key_pem, ISSUED.pem.replace(b"M", b"!", 1)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"nothing",
+        ISSUED.key_pem,
+        ISSUED.pem.replace(b"M", b"!", 1),
+        pem_of(of_version(AUTHORITY, ISSUED, 5)),
+    ],
+)
 def test_what_is_no_certificate_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         certificates_in(text)

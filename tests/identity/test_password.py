@@ -6,7 +6,7 @@ import pytest
 from argon2 import extract_parameters
 from argon2.low_level import Type
 
-from gateway.identity.password import NOBODY, hash_password, password_matches
+from gateway.identity.password import NOBODY, hash_password, passphrase_key, password_matches
 
 PASSWORD = "Đường-về-Huế 1975"
 HASH = hash_password(PASSWORD, b"s" * 16)
@@ -28,6 +28,13 @@ def test_what_cannot_be_a_password_fits_nobody(given: str) -> None:
     assert not password_matches(None, given)
 
 
+def test_bytes_that_are_no_text_are_not_all_one_password() -> None:
+    """As `?`, eight of them would be the password of whoever has eight question marks."""
+    assert not password_matches(hash_password("?" * 8, b"s" * 16), "\udce9" * 8)
+    with pytest.raises(ValueError, match="surrogates"):
+        passphrase_key("\udce9" * 12, b"s" * 16)
+
+
 def test_nobody_has_no_password() -> None:
     assert not password_matches(None, PASSWORD)
 
@@ -47,8 +54,9 @@ def test_a_hash_is_of_its_salt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "salt"), [("short", b"s" * 16), ("x" * 257, b"s" * 16), (PASSWORD, b"s")]
+    ("password", "salt"),
+    [("short", b"s" * 16), ("x" * 257, b"s" * 16), (PASSWORD, b"s"), ("\ud800" * 8, b"s" * 16)],
 )
 def test_a_weak_password_or_salt_is_not_hashed(password: str, salt: bytes) -> None:
-    with pytest.raises(ValueError, match=r"8 to 256|16 bytes"):
+    with pytest.raises(ValueError, match=r"8 to 256|16 bytes|surrogates"):
         hash_password(password, salt)

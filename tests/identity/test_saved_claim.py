@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway import jose
 from gateway.errors import NotAuthenticated, RequestNotSaved
+from gateway.identity.request import check_saved
 from gateway.identity.token import SavedClaim, assurance_earned, claims_document
 from gateway.terms.caller import Assurance
 from gateway.terms.query import Action
@@ -31,7 +32,11 @@ def sent(token: str, **change: Any) -> Callable[[], object]:
     qd = jose.query_digest(change.get("query_string", ""), change.get("body", WORLD.body))
     proof = WORLD.proof(token=token, htm=method, htu=WORLD.origin + path, qd=qd)
     query = WORLD.query(token, proof, **change)
-    return lambda: WORLD.verify_request(query)
+
+    def verified() -> None:
+        check_saved(WORLD.verify_request(query).claims, query)
+
+    return verified
 
 
 def test_the_saved_request_is_accepted_weeks_later_with_what_was_proved_then() -> None:

@@ -12,7 +12,16 @@ import pytest
 from gateway.errors import HomeInvalid
 from gateway.keyring import custody
 from gateway.keyring.ages import UNDIVIDED, key_rows, warning_of
-from gateway.keyring.custody import CUSTODY, Share, known_epochs, master_keys, open_share, rotation, split
+from gateway.keyring.custody import (
+    CUSTODY,
+    Share,
+    finish_rotation,
+    known_epochs,
+    master_keys,
+    open_share,
+    rotation,
+    split,
+)
 from gateway.keyring.keyring import Keyring
 from gateway.keyring.pseudonym_keys import PSEUDONYMS
 from gateway.pseudonym import tokens_of
@@ -146,7 +155,12 @@ def test_a_share_file_that_was_changed_does_not_open(
 
 
 def test_a_wrong_passphrase_opens_nothing(home: Divided) -> None:
-    for passphrase in (HOA, LAN[:-1], "", "\ud800"):
+    for passphrase in ("\ud800" * 12, "\udce9" * 12):  # bytes that are no UTF-8: never all one passphrase
+        with pytest.raises(HomeInvalid, match="text in UTF-8"):
+            open_share(home.files[0], passphrase)
+        with pytest.raises(HomeInvalid, match="text in UTF-8"):
+            home.shares()[0].sealed(passphrase)
+    for passphrase in (HOA, LAN[:-1], ""):
         with pytest.raises(HomeInvalid, match="another passphrase"):
             open_share(home.files[0], passphrase)
 
@@ -244,6 +258,44 @@ def test_a_share_from_before_a_rotation_is_named(home: Divided) -> None:
         master_keys(home.keys, early)
     with pytest.raises(HomeInvalid, match="custodian 2's share is from before"):
         master_keys(home.keys, (home.shares()[0], early[1]))
+
+
+def test_an_older_list_of_names_does_not_bring_the_replaced_key_back(home: Divided) -> None:
+    """A backup that came back, a line that was deleted, a crash before the names: the log knows better."""
+    before = (home.keys / CUSTODY).read_bytes()
+    old = token_of(home.opened())
+    made = rotation(home.keys, home.files, (LAN, HOA))
+    made.take()
+    new, after = token_of(home.opened()), (home.keys / CUSTODY).read_bytes()
+    assert not finish_rotation(home.keys, home.shares(), made.name)
+    (home.keys / CUSTODY).write_bytes(before)
+    assert token_of(home.opened()) == old
+
+    assert finish_rotation(home.keys, home.shares(), made.name)
+
+    assert (token_of(home.opened()), (home.keys / CUSTODY).read_bytes()) == (new, after)
+    (home.keys / CUSTODY).write_bytes(before)
+    rotation(home.keys, home.files, (LAN, HOA), newest=made.name).take()
+    assert known_epochs(home.keys)[1].key == made.name  # and no epoch that served is cut by the next
+
+
+def test_a_home_older_than_the_log_is_refused(home: Divided, other: Divided) -> None:
+    early, name = home.shares(), known_epochs(home.keys)[0].key
+    made = rotation(home.keys, home.files, (LAN, HOA))
+    whole = (other.before.pseudonym_keys.handed_over()[0],)
+
+    for newest, shares in ((made.name, early), ("another", early), ("another", home.shares())):
+        with pytest.raises(HomeInvalid, match="not those of the key that the log was told of last"):
+            finish_rotation(home.keys, shares, newest)
+    made.take()
+    with pytest.raises(HomeInvalid, match="not those of the key"):  # an epoch that the log never heard of
+        finish_rotation(home.keys, home.shares(), name)
+    content = custody.jose.base64url(whole[0]).encode() + b"\n"
+    (home.keys / PSEUDONYMS).write_bytes(content)
+    (home.keys / PSEUDONYMS).chmod(0o600)
+    (home.keys / CUSTODY).unlink()
+    with pytest.raises(HomeInvalid, match=r"was divided; take `pseudonyms\.key` away"):
+        finish_rotation(home.keys, (), name)
 
 
 def test_a_rotation_that_a_crash_cut_off_is_given_again(home: Divided) -> None:

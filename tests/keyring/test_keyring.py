@@ -25,6 +25,7 @@ from gateway.keyring import custody
 from gateway.keyring.dated import Dated, DatedFiles
 from gateway.keyring.handles import Sealer
 from gateway.keyring.keyring import Keyring
+from gateway.keyring.pseudonym_keys import PseudonymKeys
 from gateway.transparency import note
 
 ORIGIN = "gateway.example/log"
@@ -332,3 +333,18 @@ def test_equal_data_is_sealed_differently_each_time() -> None:
 def test_a_sealing_key_has_32_bytes() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         Sealer(b"short")
+
+
+def test_a_new_epoch_forgets_no_idempotency_key_and_two_firms_have_nothing_in_common() -> None:
+    """Promise P2: what a claim is named by holds across rotations, or a repeat would be paid again."""
+    first, second = bytes(32), b"2" * 32
+    before, after = PseudonymKeys((first,)), PseudonymKeys((first, second))
+
+    assert before.claim_key("bank-a") == after.claim_key("bank-a")
+    assert len({before.claim_key(org) for org in ("bank-a", "bank-b")}) == 2
+    assert before.claim_key("bank-a") not in {
+        before.newest.order_key("bank-a", "idempotency-key"),
+        before.newest.token_key("idempotency-key", "bank-a"),
+    }
+    with pytest.raises(HomeInvalid):
+        PseudonymKeys(()).claim_key("bank-a")

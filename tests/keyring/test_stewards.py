@@ -49,6 +49,8 @@ def test_a_key_is_made_once_for_its_owner_alone_and_opened_again(home: Path, tmp
 def test_a_key_with_a_passphrase_opens_with_it_alone(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "lan.pem"
 
+    with pytest.raises(HomeInvalid, match="at least 12 characters"):
+        make_steward_key(file, "moh", home=home, passphrase="mười một ch")
     made = make_steward_key(file, "moh", home=home, passphrase="bốn từ dễ nhớ")
 
     assert open_steward_key(file, "moh", lambda: "bốn từ dễ nhớ").vkey == made.vkey
@@ -151,6 +153,40 @@ def test_a_home_that_does_not_say_clearly_whom_it_trusts_is_refused(home: Path, 
 
     with pytest.raises(HomeInvalid, match=r"steward's key `minh\.vkey`"):
         trusted_stewards(home)
+
+
+@pytest.mark.parametrize("what", ["a file", "a link", "a broken link"])
+def test_a_folder_of_stewards_that_is_none_is_refused(home: Path, tmp_path: Path, what: str) -> None:
+    """To trust nobody is said by an empty folder, or by none; and a link may lead to what others write."""
+    folder = home / "keys" / "stewards"
+    trust_steward(home, LAN, name="lan")
+    folder.rename(tmp_path / "elsewhere")
+    if what == "a file":
+        folder.touch()
+    else:
+        folder.symlink_to(tmp_path / ("elsewhere" if what == "a link" else "nowhere"))
+
+    with pytest.raises(HomeInvalid, match="`keys/stewards` is no folder; links are not followed"):
+        trusted_stewards(home)
+
+
+def test_who_can_write_the_folder_above_could_put_another_in_its_place(home: Path) -> None:
+    trust_steward(home, LAN, name="lan")
+    (home / "keys").chmod(0o770)
+
+    with pytest.raises(HomeInvalid, match="`keys` can be written by others"):
+        trusted_stewards(home)
+
+
+def test_a_key_lies_in_one_file_so_that_to_remove_it_ends_the_trust(home: Path) -> None:
+    trust_steward(home, LAN, name="lan")
+    trust_steward(home, LAN, name="minh")
+
+    with pytest.raises(HomeInvalid, match=r"`minh\.vkey` holds a key that another file holds too"):
+        trusted_stewards(home)
+    nso = StewardKey("nso", Ed25519PrivateKey.generate())
+    trust_steward(home, nso.vkey, name="minh")
+    assert [key.name for key in trusted_stewards(home)] == ["moh", "nso"]
 
 
 def test_who_else_can_write_does_not_decide_whom_to_trust(home: Path, tmp_path: Path) -> None:

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import BudgetExhausted, ChargedFailure, IdempotencyInProgress, IdempotencyMismatch
+from gateway.errors import (
+    BudgetExhausted,
+    ChargedFailure,
+    IdempotencyInProgress,
+    IdempotencyMismatch,
+    LedgerUnavailable,
+)
 from gateway.ledger.port import EntryRefused, Ledger
 from gateway.terms.charge import Charge, StoredAnswer
 from gateway.terms.entry import Change, EntryKind, IdempotencyClaim
@@ -357,3 +363,37 @@ async def test_a_caller_who_goes_away_stays_charged(ledger: Ledger, build: Any) 
     await ledger.charge(build.charge("r-2"))
 
     assert await ledger.spent(build.nodes()) == (build.loss(20),) * 3
+
+
+async def test_a_change_that_was_decided_on_an_older_record_is_refused(ledger: Ledger, build: Any) -> None:
+    """Two processes know the same record: what the one did first is not written over by the other."""
+
+    def person(document: bytes, replaces: bytes | None) -> Change:
+        return Change(kind="operator", id="lan", document=document, subject="lan", replaces=replaces)
+
+    invited, ended, enrolled = b'{"state":"invited"}', b'{"state":"ended"}', b'{"state":"enrolled"}'
+    await ledger.release(build.release("r-1", changes=(person(invited, b""),)))
+    first, second = await asyncio.gather(
+        ledger.release(build.release("r-2", changes=(person(ended, invited),))),
+        ledger.release(build.release("r-3", changes=(person(enrolled, invited),))),
+        return_exceptions=True,
+    )
+
+    assert (getattr(first, "index", None), type(second)) == (1, LedgerUnavailable)
+    for stale in (b"", invited):
+        with pytest.raises(LedgerUnavailable, match="changed at this moment"):
+            await ledger.release(build.release("r-4", changes=(person(enrolled, stale),)))
+    assert [(change.id, change.document) for change in await ledger.registry()] == [("lan", ended)]
+    assert len(await all_entries(ledger)) == 2
+
+
+async def test_nothing_is_put_about_a_person_who_is_not_registered(ledger: Ledger, build: Any) -> None:
+    passkey = Change(kind="passkey", id="p", document=b"{}", subject="lan")
+    lan = Change(kind="operator", id="lan", document=b"{}", subject="lan", replaces=b"")
+
+    with pytest.raises(LedgerUnavailable, match="not registered any more"):
+        await ledger.release(build.release("r-1", changes=(passkey,)))
+    await ledger.release(build.release("r-2", changes=(lan, passkey)))
+    await ledger.release(build.release("r-3", changes=(passkey,)))
+
+    assert {change.id for change in await ledger.registry()} == {"lan", "p"}

@@ -33,7 +33,7 @@ from gateway.ledger.wire import (
     refused,
 )
 from gateway.terms.charge import Charge
-from gateway.terms.entry import Change
+from gateway.terms.entry import LOG_KEYS, Change
 from gateway.transparency.canonical import parsed
 from tests.faults.share import say
 
@@ -417,3 +417,16 @@ async def test_a_proof_at_four_workers_at_once_serves_once(count: int, crew: Any
 
     assert said == {True: count, False: count * (WORKERS - 1)}
     say(f"{count} used ids, each at {WORKERS} workers at once: each served once")
+
+
+async def test_news_of_the_logs_keys_is_not_lost_while_a_worker_starts(crew: Any) -> None:
+    """The registry does not hold them; everything else that was told before it was read is in it."""
+    ledger, _ = await crew.join()
+    keys = Change(kind=LOG_KEYS, id="log", document=b"new+vkey")
+    crew.server.tell((keys, Change(kind="client", id="etl-1", document=b"{}")))
+    await ledger.registry()
+    told: list[tuple[Change, ...]] = []
+
+    ledger.follow(on_changes=told.append, in_force=lambda _: None)
+
+    assert told == [(keys,)]

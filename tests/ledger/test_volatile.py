@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 import pytest
 
 from gateway.ledger.volatile import Volatile
@@ -58,6 +59,25 @@ def test_hits_are_counted_within_a_window_and_start_again_after_it(volatile: Vol
     assert [volatile.count("peer", 10, now_ms=now) for now in (10_000, 19_999, 30_000)] == [1, 2, 1]
     assert volatile.count("peer", 60, now_ms=0) == 1
     assert volatile.count("other", 10, now_ms=30_000) == 1
+
+
+def test_p9_what_has_expired_is_gone_from_the_file_at_the_next_write_a_minute_later(tmp_path: Path) -> None:
+    """Promise P9: rows are kept for minutes; any request is a write, as it uses up a proof's id."""
+    path = tmp_path / "volatile.sqlite"
+    store = Volatile.create(path)
+    store.use_once("before", 10**9, now_ms=0)
+    store.put("answer", "1", b"sealed rows" * 1000, 600_000, now_ms=0)
+
+    looking, held = apsw.Connection(str(path)), []
+    for now_ms in (599_999, 660_000):
+        store.use_once(f"at {now_ms}", 10**9, now_ms=now_ms)
+        count = looking.execute("SELECT count(*) FROM held").get
+        looking.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        held.append((count, b"sealed rows" in path.read_bytes()))
+
+    assert held == [(1, True), (0, False)]
+    looking.close()
+    store.close()
 
 
 def test_what_has_expired_is_purged_in_time(volatile: Volatile) -> None:

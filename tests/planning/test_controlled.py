@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.errors import NotPermitted
+from gateway.errors import NotPermitted, QuestionRefused
 from gateway.planning.controlled import require_uncontrolled
 from gateway.planning.lookup import plan_lookup
 from gateway.planning.rows import plan_rows
@@ -84,6 +84,33 @@ def test_p3_a_statistic_of_a_column_is_held_too(permit: Permit, sql: str) -> Non
     assert is_held(plan, permit, Trigger(action=Action.AGGREGATE))
     assert not is_held(plan, permit, Trigger(column=AGE), Trigger(action=Action.EXTRACT))
     assert not is_held(plan, permit, Trigger(column=NOTE)), "only the owner's filter reads it"
+
+
+def test_p3_the_column_that_tells_persons_apart_is_asked_about_where_persons_are_counted(
+    permit: Permit,
+) -> None:
+    """Promise P3: its measure names no column, and so it once passed."""
+    unit = permit.dataset.unit
+    assert unit is not None
+    assert unit.column is not None
+    of_unit = Trigger(column=unit.column)
+
+    def asking(item: str) -> bool:
+        sql = json.dumps({"sql": f"SELECT {item} FROM data"}).encode()  # noqa: S608 -- refused or planned, never run
+        return is_held(plan_statistic(sql, permit), permit, of_unit)
+
+    assert asking(f"COUNT(DISTINCT {unit.column})")
+    assert asking(f"COUNT(*), COUNT(DISTINCT {unit.column})")
+    assert not asking("COUNT(*)"), "that each person is bounded asks nothing of a person"
+
+
+@pytest.mark.parametrize("clause", ["HAVING COUNT(note) > 1", "ORDER BY note", "LIMIT 1", "WINDOW w AS ()"])
+def test_p3_no_clause_reads_a_column_unseen(permit: Permit, clause: str) -> None:
+    """Promise P3: what is neither group, measure nor condition cannot be said at all."""
+    body = json.dumps({"sql": f"SELECT COUNT(*) FROM data {clause}"}).encode()  # noqa: S608 -- refused
+
+    with pytest.raises(QuestionRefused):
+        plan_statistic(body, permit)
 
 
 def test_p3_a_key_that_is_looked_up_is_asked_about(rows_permit: Permit) -> None:

@@ -19,7 +19,9 @@ from gateway.terms.identifiers import ColumnName
 from gateway.terms.loss import Loss, PicoDelta, PicoRho
 from gateway.terms.permit import Lookup, Permit
 from gateway.terms.plan import LookupPlan
+from gateway.terms.predicate import Comparator, Comparison
 from gateway.terms.query import Action
+from gateway.terms.treatment import Drop
 
 ORDER_KEY = bytes(range(32))
 SECRET = "001085012345"
@@ -58,6 +60,7 @@ def test_a_plan_has_typed_keys_in_the_requests_order_and_costs_as_many(leave: Pe
         loss=Loss(PicoRho(0), PicoDelta(0), 2),
         release_after_s=1.0,
         digest=plan.digest,
+        rules=plan.rules,
     )
     assert describe(plan) == {
         "kind": "lookup",
@@ -69,6 +72,31 @@ def test_a_plan_has_typed_keys_in_the_requests_order_and_costs_as_many(leave: Pe
         "release_after_s": 1.0,
         "digest": plan.digest,
     }
+
+
+@pytest.mark.parametrize("select", [[SECRET], ["age", SECRET], [SECRET, SECRET]])
+def test_p9_a_key_in_the_wrong_place_is_in_no_error(leave: Permit, select: list[str]) -> None:
+    """Promise P9: the error is sealed as the entry's cause, and goes into logs of the firm."""
+    with pytest.raises(QuestionRefused) as refused:
+        planned(leave, key("a", born="1990-01-01"), select=select)
+
+    assert SECRET not in repr((refused.value, refused.value.args, refused.value.members()))
+
+
+def test_an_answer_kept_for_a_repeat_belongs_to_all_that_decided(leave: Permit) -> None:
+    other_filter = Comparison(ColumnName("note"), Comparator.ONE_OF, ("x",))
+    (column, _), *_ = leave.columns
+    others = [
+        replace(leave, dataset=replace(leave.dataset, digest="f" * 64)),
+        replace(leave, dataset=replace(leave.dataset, revision=99)),
+        replace(leave, rows=other_filter),
+        replace(leave, columns=((column, Drop()), *leave.columns[1:])),
+    ]
+
+    rules = [planned(permit, key("a", born="1990-01-01")).rules for permit in (leave, *others)]
+
+    assert len(set(rules)) == len(rules)
+    assert planned(leave, key("b", born="1991-01-01")).rules == rules[0]
 
 
 def test_p9_the_digest_is_keyed_so_that_nobody_else_finds_a_key_by_trying(leave: Permit) -> None:
@@ -170,18 +198,15 @@ def test_whatever_is_sent_becomes_a_plan_within_the_permit_or_a_refusal_without_
     except (MalformedRequest, QuestionRefused) as refused:
         said = refused.detail
 
-    if not isinstance(body, dict) or "select" not in body:  # whose names are columns, and are repeated
-        assert SECRET not in said
+    assert SECRET not in said
 
 
 @pytest.mark.parametrize(
-    ("units", "seconds"), [(250_000, 1.0), (2_500_000, 4.0), (25_000_000, 16.0), (10**9, 64.0), (None, 4.0)]
+    ("units", "seconds"), [(250_000, 1.0), (2_500_000, 4.0), (25_000_000, 16.0), (10**9, 64.0)]
 )
-def test_p5_when_a_reply_leaves_follows_from_public_sizes(
-    leave: Permit, units: int | None, seconds: float
-) -> None:
+def test_p5_when_a_reply_leaves_follows_from_public_sizes(leave: Permit, units: int, seconds: float) -> None:
     """Promise P5."""
-    unit = None if units is None else PrivacyUnit(column=ColumnName("id"), rows_max=4, units_max=units)
+    unit = PrivacyUnit(column=ColumnName("id"), rows_max=4, units_max=units)
     permit = replace(leave, dataset=replace(leave.dataset, unit=unit))
 
     assert planned(permit, key("a", born="1990-01-01")).release_after_s == seconds

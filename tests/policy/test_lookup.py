@@ -15,7 +15,7 @@ from gateway.policy.advise import advise
 from gateway.policy.decide import Ask, decide
 from gateway.policy.load import load_rules
 from gateway.policy.meet_lookup import meet_lookups
-from gateway.policy.risks import between
+from gateway.policy.risks import across, between
 from gateway.policy.rules import ForbidRule, Risk, Rules
 from gateway.terms.identifiers import ColumnName, RuleId
 from gateway.terms.loss import Loss, PicoDelta, PicoRho
@@ -37,7 +37,7 @@ unit: {column: citizen_id, rows_max: 2, units_max: 9000}
 columns:
   citizen_id: {type: text, personal: basic}
   ticket: {type: text, personal: none}
-  phone: {type: integer, personal: basic}
+  phone: {type: integer, personal: basic, bounds: [0, 9999999999]}
   birth_date: {type: date, personal: basic}
   sex: {type: text, personal: basic, values: [f, m]}
   married: {type: boolean, personal: basic}
@@ -101,6 +101,8 @@ WRONG: list[tuple[tuple[str, str], str]] = [
     ((LOOKUP, "lookup: {key: citizen_id, matching: [sex]}"), f"`citizen_id` {GUESSED}"),
     ((LOOKUP, "lookup: {key: citizen_id, matching: [sex, married, age]}"), f"`citizen_id` {GUESSED}"),
     ((LOOKUP, "lookup: {key: phone}"), f"`phone` {GUESSED}"),
+    ((LOOKUP, "lookup: {key: age, matching: [birth_date]}"), "`age` may have less than 1,000 values"),
+    (("unit: {column: citizen_id, rows_max: 2, units_max: 9000}\n", ""), "needs `unit` in the document"),
     (
         (LOOKUP, "lookup: {key: birth_date, matching: [citizen_id]}"),
         "a key is a column of type text or integer",
@@ -131,6 +133,59 @@ WRONG: list[tuple[tuple[str, str], str]] = [
 def test_p3_what_does_not_fit_is_told_and_does_not_load(change: tuple[str, str], said: str) -> None:
     """Promise P3."""
     assert said in faults(changed(change))
+
+
+NUMBER = "basic, bounds: [0, 9999999999]}"
+
+
+@pytest.mark.parametrize(
+    "lookup", ["{key: phone, matching: [birth_date]}", "{key: citizen_id, matching: [phone]}"]
+)
+def test_p3_a_number_tells_one_person_only_with_bounds_that_are_wide(lookup: str) -> None:
+    """Promise P3: nothing said is not the same as many values."""
+    by_number = (LOOKUP, f"lookup: {lookup}")
+
+    assert faults(changed(by_number)) == ""
+    assert faults(changed(by_number, (NUMBER, "basic}"))) != ""
+    assert faults(changed(by_number, (NUMBER, "basic, bounds: [0, 998]}"))) != ""
+
+
+@pytest.mark.parametrize("name", ["citizen_id", "ticket"])
+@pytest.mark.parametrize("stored", ["ID", "UUID", "serial", "Số định danh", "phone", "hộ chiếu"])
+def test_p3_neither_name_of_a_key_hides_what_the_other_says(name: str, stored: str) -> None:
+    """Promise P3: `citizen_id` is guessed whatever it is called in the source, and the other way round."""
+    renamed = (f"  {name}: {{", f"  {name}: {{stored_as: {stored}, ")
+    word = ("purposes: {check", "acknowledged: {random_key: 128 random bits each}\npurposes: {check")
+    said = faults(changed((LOOKUP, f"lookup: {{key: {name}}}"), renamed, word))
+
+    assert (GUESSED in said) is not (name == "ticket" and stored in {"ID", "UUID", "serial"})
+
+
+FEW = ["Sex", "gender_code", "Age", "patient_age", "ward", "province_code", "ethnicity", "Giới tính"]
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_p3_what_is_named_as_a_trait_or_a_place_identifies_nobody_without_the_owners_word(name: str) -> None:
+    """Promise P3: as key, or as all that must match; also if only the source calls it so."""
+    few = f"  few: {{stored_as: {name}, type: text, personal: basic}}\n  married: {{"
+    column = ("  married: {", few)
+    word = ("purposes: {check", "acknowledged: {many_values: codes of nine digits}\npurposes: {check")
+    for lookup in ("{key: few, matching: [birth_date]}", "{key: citizen_id, matching: [few]}"):
+        text = changed(column, (LOOKUP, f"lookup: {lookup}"))
+        said = faults(text)
+
+        assert "`few` is named as what has few values" in said
+        assert "write `acknowledged: {many_values: why it is accepted}`" in said
+        assert faults(text.replace(*word)) == ""
+    beside = changed(column, (LOOKUP, "lookup: {key: citizen_id, matching: [birth_date, few]}"))
+    assert faults(beside) == ""
+
+
+@pytest.mark.parametrize("name", ["Họ và tên", "family_name", "Ngày sinh", "Số điện thoại", "insurance_no"])
+def test_names_numbers_and_birthdays_are_not_few(name: str) -> None:
+    other = ("  married: {", f"  many: {{stored_as: {name}, type: text, personal: basic}}\n  married: {{")
+
+    assert faults(changed(other, (LOOKUP, "lookup: {key: citizen_id, matching: [many]}"))) == ""
 
 
 def test_p3_without_keys_in_the_budgets_nobody_looks_up() -> None:
@@ -179,12 +234,53 @@ def test_a_raw_key_beside_a_pseudonym_of_it_needs_the_owners_word() -> None:
     )
 
 
-def test_pseudonyms_that_a_lookup_and_an_extract_share_lead_back_to_the_key_too() -> None:
-    document = (DOCUMENT + EXTRACT).replace("{citizen_id: tokenise}", "{ticket: tokenise}")
-    shared = document.replace("columns: {sex: keep}", "columns: {sex: keep, ticket: tokenise}")
+def test_p3_pseudonyms_of_any_column_lead_back_to_the_key_by_what_stands_beside_them() -> None:
+    """Promise P3: the lookup's own rows too."""
+    extract = (DOCUMENT + EXTRACT).replace("{citizen_id: tokenise}", "{ticket: tokenise}")
+    itself = DOCUMENT.replace("columns: {sex: keep}", "columns: {sex: keep, ticket: tokenise}")
 
-    assert faults(document) == ""
-    assert "gets pseudonyms of `ticket`" in faults(shared)
+    assert "itself (`one`) and gets pseudonyms of `ticket` (`rows`)" in faults(extract)
+    assert "itself (`one`) and gets pseudonyms of `ticket` (`one`)" in faults(itself)
+    assert faults(extract.replace("{ticket: tokenise}", "{ticket: keep}")) == ""
+
+
+WORD = "acknowledged: {relinkable: one firm only}\npurposes: {check"
+JOINED = "{ticket: {tokenise: {domain: vn.example/ticket}}}"
+
+
+def a_document(permits: str, *, lineage: str = "vn.example", accepts: bool = True) -> Rules:
+    head = DOCUMENT.partition("permits:\n")[0].replace("lineage: vn.example}", f"lineage: {lineage}}}")
+    text = f"{head}permits:\n{permits}".replace("purposes: {check", WORD if accepts else "purposes: {check")
+    return load_rules(text.encode(), file="x.yaml")
+
+
+ASKING = DOCUMENT.partition("permits:\n")[2]
+ELSEWHERE = EXTRACT.replace("{citizen_id: tokenise}", JOINED)
+
+
+@pytest.mark.parametrize(
+    "here",
+    [
+        (a_document(ASKING.replace("{sex: keep}", "{ticket: tokenise}")),),
+        (a_document(ASKING + EXTRACT.replace("{citizen_id: tokenise}", "{ticket: tokenise}")),),
+        (a_document(ASKING), a_document(EXTRACT.replace("{citizen_id: tokenise}", "{ticket: tokenise}"))),
+    ],
+)
+def test_p3_pseudonyms_of_one_domain_lead_on_into_another_lineage(here: tuple[Rules, ...]) -> None:
+    """Promise P3: a domain is written by name, so whoever shows it elsewhere must accept it too."""
+    there = a_document(ELSEWHERE, lineage="vn.other", accepts=False)
+    own = a_document(EXTRACT, lineage="vn.other", accepts=False)
+    bank = a_document(ELSEWHERE.replace("notary", "bank"), lineage="vn.other", accepts=False)
+    (found,) = across(here, (there,))
+
+    assert found[1] == there
+    assert found[2] == (
+        f"`one` looks up beside pseudonyms of `vn.example/ticket` (`{found[0].permits[-1].id}`), "
+        "which `rows` gives the same organisation"
+    )
+    assert list(across(here, (a_document(ELSEWHERE, lineage="vn.other"),))) == []
+    assert list(across(here, (own, bank))) == []
+    assert list(across((a_document(ASKING),), (there,))) == []
 
 
 def test_the_same_is_seen_across_two_documents_of_one_lineage() -> None:
@@ -210,6 +306,16 @@ def test_a_budget_that_covers_everybody_is_doubted() -> None:
     said = [advice.message for advice in advise(text.encode(), file="x.yaml")]
 
     assert "one organisation may try 9,000 keys on 9,000 people at most: it could look up everybody" in said
+
+
+def test_a_budget_that_covers_every_row_is_doubted() -> None:
+    text = changed((LIMITS, "limits: {keys_per_request: 5, rows_per_key: 100}"), ("keys: 900", "keys: 9000"))
+    text = text.replace("organisation: {keys: 90}", "organisation: {keys: KEYS}")
+    said = "180 keys of 100 rows are no fewer than the rows of all people"
+
+    for keys, is_doubted in ((180, True), (179, False)):
+        advice = advise(text.replace("KEYS", str(keys)).encode(), file="x.yaml")
+        assert any(said in each.message for each in advice) == is_doubted
 
 
 def an_ask(rules: Rules) -> Ask:
@@ -289,3 +395,11 @@ def test_the_shipped_registry_is_looked_up_by_number_and_birth_date() -> None:
             key=ColumnName("citizen_id"), matching=(ColumnName("birth_date"),), keys_max=2, rows_max=8
         )
     }
+
+
+def test_advice_reads_both_names_of_a_column_too() -> None:
+    text = (DOCUMENT + EXTRACT).replace("citizen_id: {type", "citizen_id: {stored_as: ID, type")
+    text = text.replace("{citizen_id: tokenise}", "{citizen_id: keep}")
+    said = [advice.message for advice in advise(text.encode(), file="x.yaml")]
+
+    assert any(each.startswith("`citizen_id` looks like an identification number") for each in said)

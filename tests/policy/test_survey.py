@@ -138,6 +138,41 @@ def test_without_the_data_nothing_of_it_is_told_and_a_source_that_is_not_there_i
     assert found(folder, WITHOUT_TENURE) == (1, ["9:the source `people.csv` does not exist"])
 
 
+LOOKUP = """\
+    lookup: {key: person, matching: [born]}
+    columns: {area: keep}
+    limits: {keys_per_request: 1, rows_per_key: 2}
+"""
+LOOKED_UP = (
+    WITHOUT_TENURE.replace("may: [extract]", "may: [lookup]")
+    .replace("    columns: {area: keep}\n    limits: {rows: 10}\n", LOOKUP)
+    .replace(
+        "permits:", "budgets: {lineage: {keys: 9}, organisation: {keys: 1}, client: {keys: 1}}\npermits:"
+    )
+)
+
+
+def test_what_a_lookup_finds_people_by_is_counted(folder: Path) -> None:
+    """Rows of one key with what matches; different values, of which an empty cell and a misfit are none."""
+    by = sorted(set(found(folder, LOOKED_UP)[1]) - set(TOLD))
+    soon = "of `{}`, and so few are soon tried"
+
+    finds = "one `person` finds up to 3 rows of the source"
+    assert by == [
+        f"27:{finds}, more than rows_max of a person: it is not one person's",
+        f"27:the source has 2 values {soon.format('born')}",
+        f"27:the source has 3 values {soon.format('person')}",
+        f"29:{finds}: more than are shown",
+    ]
+
+
+def test_a_key_of_many_values_that_finds_one_row_is_not_doubted(folder: Path) -> None:
+    rows = "".join(f"p{n};01;30;100;{1000 + n}-01-01;f;0912\n" for n in range(1000))
+    (folder / "people.csv").write_text(CSV.splitlines()[0] + "\n" + rows, encoding="utf-8")
+
+    assert not [each for each in found(folder, LOOKED_UP)[1] if each.startswith(("27:", "29:"))]
+
+
 def test_an_upstream_is_not_surveyed() -> None:
     shipped = Path(__file__).parents[2] / "policies" / "vn.moc.traffic-sensors-2026.yaml"
 

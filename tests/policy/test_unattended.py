@@ -23,7 +23,7 @@ from gateway.terms.query import Action
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-RUN = SavedRun(activation="act-1", number=0, over_at_ms=0, pico_rho_max=PicoRho(0))
+RUN = SavedRun(activation="act-1", number=0, over_at_ms=0, effect="", pico_rho_max=PicoRho(0), vnd_max=0)
 EXAMPLE = (Path(__file__).parent / "vectors" / "example.yaml").read_text(encoding="utf-8")
 OPTED = EXAMPLE.replace("assurance: {acr: aal2}", "assurance: {acr: aal2, unattended: 30d}")
 

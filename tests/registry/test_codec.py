@@ -96,6 +96,7 @@ records: st.SearchStrategy[Record] = st.one_of(
         password_hash=words.filter(bool),
         totp_sealed=st.binary(min_size=1, max_size=40),
         state=states,
+        enrolled_at=st.none() | moments,
     ),
     st.builds(
         Operator,
@@ -131,7 +132,14 @@ records: st.SearchStrategy[Record] = st.one_of(
         until=st.just(datetime(2026, 2, 1, tzinfo=UTC)),
         state=states,
         saved=st.builds(
-            SavedRequest, digest=words, method=words, path=words, pico_rho_max=st.integers(0, 10**15)
+            SavedRequest,
+            digest=words,
+            method=words,
+            path=words,
+            sealed=st.binary(max_size=40),
+            effect=words,
+            pico_rho_max=st.integers(0, 10**15),
+            vnd_max=st.integers(0, 10**15),
         ),
     ),
     st.tuples(st.sampled_from(Freezable), ids, st.lists(ids, unique=True, max_size=2)).flatmap(

@@ -143,7 +143,15 @@ def test_a_request_is_saved_for_thirty_days_at_most(days: int, seconds: int, *, 
             authenticated_at=at,
             until=at + timedelta(days=days, seconds=seconds),
             state=State.ACTIVE,
-            saved=SavedRequest(digest="d", method="POST", path="/", pico_rho_max=PicoRho(0)),
+            saved=SavedRequest(
+                digest="d",
+                method="POST",
+                path="/",
+                sealed=b"s",
+                effect="e",
+                pico_rho_max=PicoRho(0),
+                vnd_max=0,
+            ),
         )
 
     if taken:

@@ -299,7 +299,9 @@ def test_revocations_go_when_their_time_is_over_in_whatever_order_they_are_read(
     assert Registry.of(changes) == Registry.of(reversed(changes)) == one_by_one
 
 
-SAVED = SavedRequest(digest="d", method="POST", path="/", pico_rho_max=PicoRho(0))
+SAVED = SavedRequest(
+    digest="d", method="POST", path="/", sealed=b"s", effect="e", pico_rho_max=PicoRho(0), vnd_max=0
+)
 
 
 @given(

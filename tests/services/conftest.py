@@ -208,7 +208,7 @@ def first_registry(keyring: Keyring, keys: Mapping[str, ClientKey]) -> Registry:
     etl = new_client("etl-1", agreement=ours, purposes=["credit-risk"], keys=[keys["etl-1"].jwk])
     etl2 = new_client("etl-2", agreement=ours, purposes=["credit-risk"], keys=[keys["etl-2"].jwk])
     other = new_client("relief-1", agreement=theirs, purposes=["flood-relief"], keys=[keys["relief-1"].jwk])
-    secrets = {"salt": bytes(16), "totp_secret": TOTP_SECRET, "sealer": keyring.sealer}
+    secrets = {"salt": bytes(16), "totp_secret": TOTP_SECRET, "sealer": keyring.sealer, "now": NOON}
     lan = new_operator("lan", bank, "Trần Thị Lan", PASSWORD, **secrets)
     minh = new_operator("minh", relief, "Lê Minh", PASSWORD, **secrets)
     return Registry.of(changes_of(bank, relief, ours, theirs, etl, etl2, other, lan, minh))

@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from authority import Authority, Issued
 from gateway.client.keys import ClientKey
 from gateway.client.receipt import salt_of
 from gateway.clock import unix_ms
-from gateway.errors import ActRefused, LedgerUnavailable, MalformedRequest
+from gateway.errors import ActRefused, HomeInvalid, LedgerUnavailable, MalformedRequest
 from gateway.identity.recovery import enrolment_hash
 from gateway.identity.totp import code_at, step_at
-from gateway.keyring.custody import known_epochs, rotation, split
+from gateway.keyring.custody import Rotation, known_epochs, rotation, split
 from gateway.keyring.keyring import Keyring
 from gateway.keyring.log_keys import LogKeys
 from gateway.ledger.sqlite import SqliteLedger
@@ -52,7 +52,7 @@ from gateway.services.acts import (
     SetState,
 )
 from gateway.services.administration import DOERS, Administration
-from gateway.services.custody import new_epoch
+from gateway.services.custody import ENROLLED_FOR, new_epoch
 from gateway.services.desk import Desk
 from gateway.services.installation_keys import InstallationKeys
 from gateway.services.log_desk import LogDesk
@@ -160,9 +160,11 @@ class Office:
         await self.act(AddOperator(id=name, org=org, name=name))
         invited, secret = self.registry.operators[OperatorId(name)], os.urandom(20)
         enrolled = with_factors(
-            invited, PASSWORD, salt=bytes(16), totp_secret=secret, sealer=self.keyring.sealer
-        )
-        self.registry = self.registry.with_change(change_of(enrolled))
+            invited, PASSWORD, salt=bytes(16), totp_secret=secret, sealer=self.keyring.sealer,
+            now=self.clock.now(),
+        )  # fmt: skip
+        await self.put((change_of(enrolled),), {"event": "enrol"}, {}, None)
+        self.clock.moment += timedelta(seconds=1)
         return secret
 
     def lift(self, name: str, secret: bytes, **changes: Any) -> Lift:
@@ -236,8 +238,8 @@ async def office(tmp_path: Path, disk: FlawedDisk) -> AsyncIterator[Office]:
         forget=built.forget,
     )
     renewal = Renewal(
-        home=tmp_path, known=ledger.registry, check=as_declared, record=built.put, active=dict,
-        take_over=lambda _rules: None, tell=lambda _rules, _faults: None,
+        home=tmp_path, known=ledger.registry, check=as_declared, reads=no_files, record=built.put,
+        active=dict, take_over=lambda _rules: None, tell=lambda _rules, _faults: None,
     )  # fmt: skip
     built.do = Administration(
         Desk(
@@ -253,6 +255,10 @@ async def office(tmp_path: Path, disk: FlawedDisk) -> AsyncIterator[Office]:
 
 async def as_declared(_dataset: Dataset) -> tuple[str, ...]:
     return ()
+
+
+async def no_files(_dataset: Dataset) -> frozenset[tuple[int, int]]:
+    return frozenset()
 
 
 def test_every_act_is_done_by_something() -> None:
@@ -296,6 +302,7 @@ async def test_nothing_that_is_shown_is_secret(office: Office) -> None:
         "name": "minh",
         "frozen": False,
         "enrolled": True,
+        "enrolled_at": (office.clock.moment - timedelta(seconds=1)).isoformat(),
     }
     assert PASSWORD not in repr(office.lift("lan", b"x" * 20))
 
@@ -403,6 +410,21 @@ async def test_two_different_overseers_lift_what_one_person_froze(office: Office
     assert office.told[-1]["operator"] == b"hoa"
     with pytest.raises(ActRefused, match="not frozen"):
         await office.act(office.lift("tam", secrets["tam"]))
+
+
+async def test_a_name_that_is_given_again_does_not_lift_what_was_frozen_before(office: Office) -> None:
+    """Or one person could erase two overseers, register them anew, enrol as both, and lift a freeze alone."""
+    await office.furnish()
+    await office.overseers("lan", "hoa")
+    await office.act(SetFrozen(what=Freezable.CLIENT, target="etl"))
+    for name in ("lan", "hoa"):
+        await office.act(Erase(basis=Basis.MISTAKE, subject=name))
+    taken = await office.overseers("lan", "hoa")
+
+    for name, secret in taken.items():
+        with pytest.raises(ActRefused, match="not accepted"):
+            await office.act(office.lift(name, secret))
+    assert office.registry.is_frozen(Freezable.CLIENT, "etl")
 
 
 @pytest.mark.parametrize("what", ["suspended", "frozen", "organisation suspended"])
@@ -657,6 +679,9 @@ async def test_a_new_epoch_of_pseudonyms_takes_two_custodians_and_two_overseers(
     clerk, minh = await office.person("clerk", "watch"), await office.person("minh", "bank-a")
     await office.act(SetState(kind=Kind.OPERATOR, id="clerk", state=State.SUSPENDED))
     before = known_epochs(office.folder)
+    office.clock.moment += ENROLLED_FOR
+    late = await office.person("late", "watch")
+    office.clock.moment += ENROLLED_FOR - timedelta(minutes=20)
 
     def word(name: str, secret: bytes, password: str = PASSWORD, *, steps: int = 0) -> Word:
         code = code_at(secret, step_at(office.clock.now()) + steps)
@@ -666,7 +691,7 @@ async def test_a_new_epoch_of_pseudonyms_takes_two_custodians_and_two_overseers(
 
     async def rotate(*words: Callable[[], Word]) -> acts.Done:
         office.clock.moment += timedelta(seconds=90)
-        return await new_epoch(office.do.desk, made, tuple(say() for say in words), "anh")  # type: ignore[arg-type]
+        return await new_epoch(office.do.desk, lambda _: made, tuple(say() for say in words), "anh")  # type: ignore[arg-type]
 
     def lan() -> Word:
         return word("lan", secrets["lan"])
@@ -677,6 +702,7 @@ async def test_a_new_epoch_of_pseudonyms_takes_two_custodians_and_two_overseers(
         "not accepted: name, p": lambda: word("third", secrets["third"]),
         "not accepted: name, pa": lambda: word("clerk", clerk),
         "not accepted: name, pas": lambda: word("minh", minh),
+        "not accepted: name, pass": lambda: word("late", late),
     }
     for why, second in wrong.items():
         with pytest.raises(ActRefused, match=why):
@@ -687,3 +713,82 @@ async def test_a_new_epoch_of_pseudonyms_takes_two_custodians_and_two_overseers(
     assert [named.key for named in known_epochs(office.folder)] == [before[0].key, done.rows[0]["id"]]
     assert (await office.kinds())[-2:] == ["rotate-agreed", "rotate"]
     assert [told["operator"] for told in office.told[-2:]] == [b"lan", b"hoa"]
+
+
+async def test_an_act_on_a_record_that_a_worker_changed_meanwhile_is_refused(office: Office) -> None:
+    """This process has not heard yet what was put: suspending a person must not wipe their factors."""
+    await office.furnish()
+    await office.act(AddOperator(id="minh", org="bank-a", name="Minh"))
+    stale = office.registry
+    await office.act(Invite(operator="minh"))
+    newest, office.registry = office.registry, stale
+
+    with pytest.raises(LedgerUnavailable, match="changed at this moment"):
+        await office.act(SetState(kind=Kind.OPERATOR, id="minh", state=State.SUSPENDED))
+
+    assert change_of(newest.operators[OperatorId("minh")]) in await office.ledger.registry()
+
+
+async def test_an_enrolment_of_somebody_erased_meanwhile_brings_nobody_back(office: Office) -> None:
+    await office.furnish()
+    await office.act(AddOperator(id="minh", org="bank-a", name="Minh"))
+    invited = office.registry.operators[OperatorId("minh")]
+    await office.act(Erase(basis=Basis.REQUEST, subject="minh"))
+    enrolled = replace(change_of(invited), replaces=change_of(invited).document)
+
+    with pytest.raises(LedgerUnavailable):
+        await office.put((enrolled,), {"event": "enrol"}, {}, None)
+
+    assert "operator" not in {change.kind for change in await office.ledger.registry()}
+
+
+async def test_words_are_checked_before_the_custodians_files_are_touched(office: Office) -> None:
+    await office.furnish()
+    secrets = await office.overseers("lan", "hoa")
+
+    def untouched(_newest: str | None) -> Rotation:
+        raise AssertionError("two people who enrolled a minute ago")
+
+    words = [
+        Word(operator=name, password=PASSWORD, code=code_at(secret, step_at(office.clock.now())))
+        for name, secret in secrets.items()
+    ]
+    with pytest.raises(ActRefused, match="not accepted"):
+        await new_epoch(office.do.desk, untouched, (words[0], words[1]), "anh")
+
+
+@pytest.mark.parametrize("act", [RetireLogKey(), RotateLogKey()])
+async def test_a_log_key_that_was_not_taken_over_is_at_the_next_act(office: Office, act: acts.Act) -> None:
+    """The folder has the next key, the running log signs with the old one alone: no restart is needed."""
+    await office.furnish()
+    log = office.do.desk.log
+
+    async def broken() -> None:
+        raise LedgerUnavailable("the disk is full")
+
+    with pytest.raises(LedgerUnavailable):
+        await replace(log, take_over=broken).rotate()
+    assert office.keyring.log_keys.former == ()
+
+    if isinstance(act, RetireLogKey):
+        await office.act(act)
+        assert office.keyring.log_keys.former == ()
+    else:
+        with pytest.raises(ActRefused, match="still signs"):
+            await office.act(act)
+        assert len(office.keyring.log_keys.former) == 1
+    head = await office.ledger.checkpoint()
+    assert verify_checkpoint(head, office.keyring.log.vkey).origin == LOG
+
+
+async def test_a_key_that_was_told_of_stays_whatever_breaks_afterwards(office: Office) -> None:
+    async def put_and_break(*entry: Any) -> Receipt:
+        await office.put(*entry)
+        raise HomeInvalid("a folder cannot be read")
+
+    broken = Administration(replace(office.do.desk, put=put_and_break))
+    with pytest.raises(HomeInvalid):
+        await broken(RotateKey(kind=KeyKind.TOKENS), "anh")
+
+    (told,) = office.registry.installation_keys
+    assert told in {dated.key.kid for dated in office.keyring.tokens.files.keys}

@@ -8,14 +8,24 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from authority import DAY, Authority, Issued
+from authority import DAY, Authority, Issued, of_version, pem_of
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.client.keys import ClientKey
-from gateway.errors import MalformedRequest
+from gateway.errors import ActRefused, MalformedRequest
 from gateway.registry.codec import change_of, record_of
-from gateway.registry.records import Client, ClientCertificate, Freezable, Freeze, State, freeze_id
+from gateway.registry.records import (
+    Activation,
+    Client,
+    ClientCertificate,
+    Freezable,
+    Freeze,
+    State,
+    freeze_id,
+)
+from gateway.services.certificates import require_nobody_elses, require_nothing_revived
 from gateway.services.registration import client_certificate, new_agreement, new_client, new_organisation
+from gateway.terms.identifiers import OperatorId
 from gateway.terms.reply import Reply
 
 Town = Any
@@ -205,6 +215,47 @@ async def test_a_token_ends_with_its_certificate_and_is_told_of_with_both_bindin
     )
 
 
+async def test_a_token_is_not_active_once_its_certificate_has_ended(furnished: Town) -> None:
+    ending = replace(record(OURS), ends_at=NOON + timedelta(seconds=90))
+    client = furnished.registry.clients["etl-1"]
+    furnished.change(replace(client, certificates=(ending, record(SECOND))))
+    token = json.loads((await ask(furnished, OURS)).body)["access_token"]
+
+    async def active() -> bool:
+        reply = await ask(furnished, SECOND, "/oauth/introspect", fields={"token": token})
+        return bool(json.loads(reply.body)["active"])
+
+    before = await active()
+    furnished.clock.pass_by(seconds=91)
+
+    assert (before, await active()) == (True, False)
+
+
+def test_no_two_clients_have_one_certificate(furnished: Town) -> None:
+    with pytest.raises(ActRefused, match="`relief-1` has this certificate"):
+        require_nobody_elses((record(THEIRS),), furnished.registry)
+    ended = replace(furnished.registry.clients["relief-1"], state=State.ENDED)
+    furnished.change(ended)
+
+    require_nobody_elses((record(THEIRS),), furnished.registry)
+
+
+def test_what_was_taken_away_and_comes_back_brings_no_approval_back(furnished: Town) -> None:
+    client, name = furnished.registry.clients["etl-1"], OURS.known_as.thumbprint
+    given = Activation(
+        id="act-1", client=client.id, operator=OperatorId("lan"), purpose=client.purposes[0], key=name,
+        methods=("pwd", "otp"), authenticated_at=NOON, until=NOON + timedelta(days=30), state=State.ACTIVE,
+    )  # fmt: skip
+    furnished.change(given)
+
+    with pytest.raises(ActRefused, match="`act-1` among them; end them first"):
+        require_nothing_revived(client, name, furnished.registry, NOON)
+    require_nothing_revived(client, SECOND.known_as.thumbprint, furnished.registry, NOON)
+    require_nothing_revived(client, name, furnished.registry, given.until)
+    furnished.change(replace(given, state=State.ENDED))
+    require_nothing_revived(client, name, furnished.registry, NOON)
+
+
 def test_a_client_is_registered_with_a_key_or_a_certificate_and_two_of_each_at_most() -> None:
     org = new_organisation("bank-a", vi="A", en="A", org_class="bank", country="VN")
     days = {"valid_from": NOON.date(), "valid_until": NOON.date()}
@@ -231,6 +282,7 @@ def test_a_client_is_registered_with_a_key_or_a_certificate_and_two_of_each_at_m
     [
         ("", "PEM that can be read"),
         ("ồ", "PEM that can be read"),
+        (pem_of(of_version(AUTHORITY, OURS, 5)).decode(), "PEM that can be read"),
         (OURS.pem.decode() + SECOND.pem.decode(), "alone, no other"),
         (
             AUTHORITY.issue("old", begins=SINCE - 3 * DAY, ends=SINCE - DAY).pem.decode(),

@@ -9,10 +9,10 @@ import pytest
 from gateway.errors import Fault
 from gateway.services.documents import (
     SignedDocument,
-    put_document,
     read_cases,
     read_document,
     read_documents,
+    stage_document,
 )
 
 TOO_LARGE = 10_000_000
@@ -22,7 +22,7 @@ DOCUMENT = SignedDocument(name="clinic", text=b"text", note=b"note", cases=b"cas
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "policies").mkdir()
-    put_document(tmp_path / "policies", DOCUMENT)
+    stage_document(tmp_path / "policies", DOCUMENT).put()
     return tmp_path / "policies"
 
 
@@ -31,7 +31,7 @@ def test_what_was_put_is_read_again(folder: Path) -> None:
 
     assert found == SignedDocument(name="clinic", text=b"text", note=b"note")
     assert read_cases(folder / "clinic.yaml") == b"cases"
-    put_document(folder, SignedDocument(name="clinic", text=b"other", note=b"note 2"))
+    stage_document(folder, SignedDocument(name="clinic", text=b"other", note=b"note 2")).put()
     assert read_documents(folder) == {"clinic": SignedDocument(name="clinic", text=b"other", note=b"note 2")}
     assert read_cases(folder / "clinic.yaml") is None
     assert sorted(path.name for path in folder.rglob("*")) == ["clinic.yaml", "clinic.yaml.sig", "tests"]
@@ -76,7 +76,7 @@ def test_a_file_that_is_swapped_while_it_is_read_comes_whole_or_not_at_all(folde
     def swap() -> None:
         while not done.is_set():
             for text in sorted(texts):
-                put_document(folder, SignedDocument(name="clinic", text=text, note=b"note"))
+                stage_document(folder, SignedDocument(name="clinic", text=text, note=b"note")).put()
 
     thread = threading.Thread(target=swap)
     thread.start()

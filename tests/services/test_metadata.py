@@ -24,7 +24,7 @@ def test_the_authorization_server_says_where_it_is_and_how_clients_prove_themsel
         "introspection_endpoint_auth_methods_supported": ["private_key_jwt"],
         "introspection_endpoint_auth_signing_alg_values_supported": ["ES256", "EdDSA"],
         "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
-        "acr_values_supported": ["aal1", "aal2"],
+        "acr_values_supported": ["aal1", "aal2", "aal3"],
         "tls_client_certificate_bound_access_tokens": False,
     }
 

@@ -5,7 +5,7 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -355,6 +355,17 @@ async def test_a_session_ends_a_quarter_of_an_hour_after_the_sign_in_however_bus
     town.clock.pass_by(seconds=60)
 
     assert (await post(town, "/account", step="make-codes", ticket=field_in(page, "ticket"))).status == 403
+
+
+async def test_a_session_is_of_the_person_who_signed_in_and_not_of_the_name(town: Town) -> None:
+    """Lan was erased, and her name given to another person: the old page makes no codes for the new one."""
+    page = await at_the_account(town)
+    lan = town.registry.operators["lan"]
+    town.change(replace(lan, enrolled_at=lan.enrolled_at + timedelta(seconds=1)))
+
+    reply = await post(town, "/account", step="make-codes", ticket=field_in(page, "ticket"))
+
+    assert (reply.status, reply.changes, reply.facts["why"]) == (403, (), "signed-out")
 
 
 async def test_where_the_origin_is_an_address_no_passkey_is_offered_or_taken(town: Town) -> None:

@@ -1,6 +1,6 @@
 """What people type becomes a record only if it is right."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from gateway.client.keys import ClientKey
 from gateway.errors import MalformedRequest
 from gateway.keyring.keyring import Keyring
 from gateway.registry.codec import record_of
+from gateway.registry.records import Operator
 from gateway.services.registration import (
     authenticator_uri,
     changes_of,
@@ -20,6 +21,9 @@ from gateway.services.registration import (
     totp_seal_purpose,
 )
 from gateway.terms.identifiers import OperatorId
+
+PASSWORD = "mười hai con giáp"
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 BANK = new_organisation("bank-a", vi="Ngân hàng A", en="Bank A", org_class="bank", country="VN")
 DATES = {"valid_from": date(2026, 1, 1), "valid_until": date(2026, 12, 31)}
@@ -87,16 +91,22 @@ def test_a_client_belongs_to_the_organisation_of_its_agreement() -> None:
 @pytest.mark.parametrize("password", ["", "short", "x" * 257])
 def test_a_password_is_long_enough(password: str, keyring: Keyring) -> None:
     with pytest.raises(MalformedRequest):
-        new_operator(
-            "lan", BANK, "Lan", password, salt=bytes(16), totp_secret=bytes(20), sealer=keyring.sealer
-        )
+        an_operator(keyring, bytes(20), password)
+
+
+def an_operator(keyring: Keyring, secret: bytes, password: str = PASSWORD) -> Operator:
+    return new_operator(
+        "lan", BANK, "Lan", password, salt=bytes(16), totp_secret=secret, sealer=keyring.sealer, now=NOW
+    )
+
+
+def test_who_has_factors_has_enrolled_at_that_moment(keyring: Keyring) -> None:
+    assert an_operator(keyring, bytes(20)).enrolled_at == NOW
 
 
 def test_an_operators_secret_is_sealed_for_that_operator_alone(keyring: Keyring) -> None:
     secret = bytes(range(20))
-    lan = new_operator(
-        "lan", BANK, "Lan", "mười hai con giáp", salt=bytes(16), totp_secret=secret, sealer=keyring.sealer
-    )
+    lan = an_operator(keyring, secret)
 
     assert secret not in lan.totp_sealed
     assert keyring.sealer.unseal(totp_seal_purpose(lan.id), lan.totp_sealed) == secret
@@ -109,9 +119,7 @@ def test_records_come_back_from_their_changes() -> None:
 
 
 def test_the_text_for_an_authenticator_is_the_key_uri_format(keyring: Keyring) -> None:
-    lan = new_operator(
-        "lan", BANK, "Lan", "mười hai con giáp", salt=bytes(16), totp_secret=bytes(20), sealer=keyring.sealer
-    )
+    lan = an_operator(keyring, bytes(20))
 
     assert authenticator_uri(lan, totp_secret=bytes(20), issuer="Data gateway") == (
         f"otpauth://totp/Data%20gateway:lan?secret={'A' * 32}&issuer=Data%20gateway"

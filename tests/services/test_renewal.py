@@ -17,7 +17,7 @@ from gateway.errors import ActRefused, Fault, HomeInvalid, LedgerUnavailable
 from gateway.keyring.stewards import StewardKey, trust_steward
 from gateway.policy.decide import Ask, decide
 from gateway.policy.rules import Rules
-from gateway.policy.signature import digest_of, signature
+from gateway.policy.signature import NO_CASES, digest_of, signature
 from gateway.services.documents import SignedDocument
 from gateway.services.renewal import Renewal
 from gateway.services.stewardship import RULES
@@ -51,12 +51,18 @@ class House:
         self.rules: Mapping[DatasetId, Rules] = {}
         self.recorded: list[tuple[Mapping[str, Fact], Mapping[str, bytes]]] = []
         self.wrong: tuple[str, ...] = ()
+        self.wrong_of = ""
+        """The one dataset; empty: each."""
+        self.refuses = ""
+        """The dataset that the ledger does not take."""
+        self.files: dict[str, frozenset[tuple[int, int]]] = {}
         self.ready = True
         self.told: list[tuple[Fault, ...]] = []
         self.renew = Renewal(
             home=home,
             known=self._known,
             check=self._check,
+            reads=self._reads,
             record=self._record,
             active=lambda: self.rules,
             take_over=self._take_over,
@@ -79,7 +85,12 @@ class House:
 
     async def _check(self, dataset: Dataset) -> tuple[str, ...]:
         await asyncio.sleep(0)
+        if self.wrong_of:
+            return self.wrong if dataset.id == self.wrong_of else ()
         return self.wrong if dataset.revision > 1 else ()
+
+    async def _reads(self, dataset: Dataset) -> frozenset[tuple[int, int]]:
+        return self.files.get(dataset.id, frozenset())
 
     async def _record(
         self,
@@ -89,7 +100,7 @@ class House:
         subject: str | None,
     ) -> Receipt:
         await asyncio.sleep(0)
-        if not self.ready:
+        if not self.ready or facts["dataset"] == self.refuses:
             raise LedgerUnavailable("try again later")
         assert subject is None
         self.registry |= {(change.kind, change.id): change for change in changes}
@@ -300,6 +311,159 @@ async def test_p3_a_sent_revision_that_its_source_does_not_fit_changes_nothing(h
     assert (house.revisions, files_of(house.home)) == ([1], before)
 
 
+async def test_p3_where_a_source_fails_what_serves_instead_is_trusted(house: House) -> None:
+    """Promise P3: whose steward is trusted no longer does not come back for another's missing source."""
+    lan = StewardKey("census", Ed25519PrivateKey.generate())
+    house.write(revision(2))
+    (house.home / "policies" / f"{PUMS}.yaml.sig").write_bytes(signature(statement(revision(2)), lan))
+    trust_steward(house.home, lan.vkey, name="census")
+    house.wrong = ("the source has no column `age`",)
+
+    faults = await house.renew()
+
+    assert house.revisions == []
+    assert [fault.file for fault in faults] == [f"{PUMS}.yaml", f"{PUMS}.yaml (last good revision)"]
+
+
+def of_lineage(name: str, number: int, rho: str) -> str:
+    """A document with a source of its own, of the one lineage."""
+    text = revision(number).replace(f"id: {PUMS}", f"id: {name}", 1).replace("PUMS_pid", name)
+    return text.replace('client: {rho: "1000"}', f'client: {{rho: "{rho}"}}')
+
+
+async def test_p2_where_a_source_fails_a_lineage_still_has_one_budget(house: House) -> None:
+    """Promise P2: two documents get other budgets together; one source fails, so neither changes."""
+    other = "us.census.zz"
+    house.write(of_lineage(PUMS, 2, "1000"))
+    house.write(of_lineage(other, 1, "1000"), other)
+    assert await house.renew() == ()
+    house.write(of_lineage(PUMS, 3, "999"))
+    house.write(of_lineage(other, 2, "999"), other)
+    house.wrong, house.wrong_of = ("the source has no column `age`",), other
+
+    faults = await house.renew()
+
+    assert {str(name): rules.dataset.revision for name, rules in house.rules.items()} == {PUMS: 2, other: 1}
+    assert len({rules.caps for rules in house.rules.values()}) == 1
+    assert [fault.message[:40] for fault in faults] == [
+        "the source has no column `age`",
+        f"lineage `{PUMS}` has another unit or other budgets"[:40],
+    ]
+    assert len(house.recorded) == 3
+
+
+async def test_p3_a_start_records_nothing_whose_source_is_not_as_declared(house: House) -> None:
+    """Promise P3: or revision 1 could never come back."""
+    house.write(revision(2))
+    house.rules, house.wrong = {}, ("the source has no column `age`",)
+
+    (fault,) = await house.renew()
+
+    assert (fault.file, house.revisions, len(house.recorded)) == (f"{PUMS}.yaml", [1], 1)
+    house.write(revision(1))
+    house.rules = {}
+    assert await house.renew() == ()
+    assert (house.revisions, len(house.recorded)) == ([1], 1)
+
+
+async def test_p3_at_a_start_the_last_good_revision_serves_only_what_it_declares_too(house: House) -> None:
+    """Promise P3."""
+    house.write(revision(2))
+    assert await house.renew() == ()
+    house.write(revision(3))
+    house.rules, house.wrong = {}, ("there is no such source",)
+
+    faults = await house.renew()
+
+    assert [fault.file for fault in faults] == [f"{PUMS}.yaml", f"{PUMS}.yaml (last good revision)"]
+    assert house.revisions == []
+    house.wrong = ()
+    assert await house.renew() == ()
+    assert house.revisions == [3]
+
+
+@pytest.mark.parametrize("what", ["gone", "a file", "a broken link"])
+async def test_p3_a_folder_that_cannot_be_listed_takes_nothing_out_of_service(
+    house: House, what: str
+) -> None:
+    """Promise P3: an empty folder says that all documents are gone; one that nobody can list says nothing."""
+    folder = house.home / "policies"
+    folder.rename(house.home / "elsewhere")
+    if what == "a file":
+        folder.touch()
+    elif what == "a broken link":
+        folder.symlink_to("nowhere")
+
+    with pytest.raises(HomeInvalid, match="`policies` of the home cannot be listed"):
+        await house.renew()
+    assert house.revisions == [1]
+
+
+OTHER = "us.census.zz"
+
+
+def two_documents(cases: bytes | None = None) -> tuple[SignedDocument, SignedDocument]:
+    """The next revision of the one, and a new one, which may have cases."""
+    text = of_lineage(OTHER, 1, "1000")
+    second = a_document(text, OTHER, cases=NO_CASES if cases is None else digest_of(cases))
+    return a_document(revision(2)), replace(second, cases=cases)
+
+
+async def test_p3_where_the_disk_refuses_one_of_what_is_sent_nothing_changes(house: House) -> None:
+    """Promise P3: at the next renewal neither."""
+    (house.home / "policies" / "tests").touch()
+    before = files_of(house.home)
+
+    with pytest.raises(HomeInvalid, match=rf"`{OTHER}\.yaml` cannot be written: File exists"):
+        await house.renew.activate(two_documents(cases=b"cases"), by="lan")
+
+    assert (house.revisions, len(house.recorded), files_of(house.home)) == ([1], 1, before)
+    assert await house.renew() == ()
+    assert house.revisions == [1]
+
+
+async def test_p3_where_the_ledger_refuses_what_is_sent_nothing_changes(house: House) -> None:
+    """Promise P3: at the next renewal neither."""
+    before = files_of(house.home)
+    house.ready = False
+
+    with pytest.raises(LedgerUnavailable, match=r"^try again later$"):
+        await house.renew.activate(two_documents(), by="lan")
+
+    assert files_of(house.home) == before
+    house.ready = True
+    assert await house.renew() == ()
+    assert (house.revisions, len(house.recorded)) == ([1], 1)
+
+
+async def test_p1_where_the_ledger_took_a_part_the_home_has_that_part_and_it_is_said(house: House) -> None:
+    """Promise P1: what stands in the log serves from the next renewal on, and the rest is as it was."""
+    house.refuses = OTHER
+
+    with pytest.raises(LedgerUnavailable, match=f"recorded, to serve from the next renewal on: {PUMS}$"):
+        await house.renew.activate(two_documents(), by="lan")
+
+    assert house.revisions == [1]
+    assert sorted(path.name for path in (house.home / "policies").iterdir()) == [
+        f"{PUMS}.yaml",
+        f"{PUMS}.yaml.sig",
+    ]
+    assert await house.renew() == ()
+    assert house.revisions == [2]
+
+
+async def test_p1_what_is_recorded_serves_though_the_disk_refuses_the_file(house: House) -> None:
+    """Promise P1: and it is said what comes at the next renewal."""
+    (house.home / "policies" / f"{OTHER}.yaml" / "full").mkdir(parents=True)
+
+    with pytest.raises(HomeInvalid, match=f"`{OTHER}` is recorded, but `policies` could not take it"):
+        await house.renew.activate(two_documents(), by="lan")
+
+    assert (house.revisions, len(house.recorded)) == ([2, 1], 3)
+    (fault,) = await house.renew()
+    assert (fault.file, house.revisions) == (f"{OTHER}.yaml", [2, 1])
+
+
 async def test_two_documents_that_belong_together_come_into_force_together(house: House) -> None:
     """One lineage has one budget, so neither could change it alone."""
     await twins(house)
@@ -312,6 +476,26 @@ async def test_two_documents_that_belong_together_come_into_force_together(house
         await house.renew.activate((both[0],), by="lan")
     assert await house.renew.activate(tuple(both), by="lan") == ()
     assert house.revisions == [2, 2]
+
+
+@pytest.mark.parametrize("shared", [frozenset({(1, 7)}), frozenset()])
+async def test_p2_one_file_has_one_lineage_whatever_it_is_called(
+    house: House, shared: frozenset[tuple[int, int]]
+) -> None:
+    """Promise P2: a link to a file, or a link that is laid later, is seen by the file itself."""
+    other = revision(1).replace(PUMS, "us.census.other").replace("pums/PUMS_pid.csv", "link.csv")
+    house.files = {PUMS: frozenset({(1, 6), (1, 7)}), "us.census.other": shared | {(1, 8)}}
+    house.write(other, "us.census.other")
+
+    faults = await house.renew()
+
+    assert set(house.rules) == ({PUMS} if shared else {PUMS, "us.census.other"})
+    assert [fault.message for fault in faults] == (
+        [f"this source belongs to lineage `{PUMS}` already (`{PUMS}`)"] if shared else []
+    )
+    house.files["us.census.other"] = frozenset({(1, 6)})
+    assert len(await house.renew()) == 1
+    assert set(house.rules) in ({PUMS}, {"us.census.other"})
 
 
 async def test_only_one_activation_at_a_time(house: House) -> None:

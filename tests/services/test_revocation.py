@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.client.keys import ClientKey
-from gateway.registry.records import Revocation, State, revocation_id
+from gateway.registry.records import Freezable, Freeze, Revocation, State, freeze_id, revocation_id
 from gateway.registry.registry import Registry
 from gateway.services.registration import changes_of
 from gateway.services.revocation import REMEMBERED
@@ -177,6 +177,22 @@ async def test_a_token_is_not_active_once_it_or_its_chain_has_ended(town: Town) 
 
     town.change(replace(town.registry.organisations[OrgId("bank-a")], state=State.SUSPENDED))
     assert await introspected(town, other) == INACTIVE
+
+
+@pytest.mark.parametrize("what", [Freezable.KEY, Freezable.EVERYTHING])
+async def test_a_token_that_no_request_is_answered_with_is_not_active(town: Town, what: Freezable) -> None:
+    issued = await town.credentials()
+    token = str(town.document(issued)["access_token"])
+    before = await introspected(town, token)
+    target = town.claims(issued).key if what is Freezable.KEY else ""
+    town.change(
+        Freeze(
+            id=freeze_id(what, target), what=what, target=target, frozen_at=town.clock.now(),
+            overseers=(), lifted_by=(), state=State.ACTIVE,
+        )
+    )  # fmt: skip
+
+    assert (before["active"], await introspected(town, token)) == (True, INACTIVE)
 
 
 async def test_an_introspection_commits_to_the_token_and_shows_it_nowhere(town: Town) -> None:

@@ -2,12 +2,15 @@
 
 import html
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway import jose
 from gateway.identity.factors import amr_of
@@ -106,6 +109,7 @@ async def saved(town: Town, **changes: str) -> Activation:
 
 async def test_an_approval_binds_the_digest_of_the_bytes_that_were_shown(town: Town) -> None:
     activation = await saved(town)
+    assert activation.saved is not None
 
     assert activation == Activation(
         id=activation.id,
@@ -121,9 +125,14 @@ async def test_an_approval_binds_the_digest_of_the_bytes_that_were_shown(town: T
             digest=jose.request_digest("POST", PATH, "", BODY.encode()),
             method="POST",
             path=PATH,
+            sealed=activation.saved.sealed,
+            effect=activation.saved.effect,
             pico_rho_max=PicoRho(10**9),
+            vnd_max=0,
         ),
     )
+    kept = town.keyring.sealer.unseal("saved-request", activation.saved.sealed)
+    assert kept.decode() == f"POST {PATH}?\n{BODY}"
 
 
 async def test_a_token_of_it_names_the_request_and_what_was_proved_then(town: Town) -> None:
@@ -286,6 +295,9 @@ REFUSED = {
     "no request for data": {"saved_method": "GET", "saved_path": "/v1/budgets", "saved_body": ""},
     "the catalogue": {"saved_method": "GET", "saved_path": f"/v1/datasets/{DATASET}", "saved_body": ""},
     "a query string that nothing reads": {"saved_query": "note=only-harmless-counts"},
+    "what a comment hides": {"saved_body": json.dumps({"sql": SQL + " -- WHERE province = '01'"})},
+    "a comment of no words": {"saved_body": json.dumps({"sql": SQL.replace(" AS n", "/**/ AS n")})},
+    "a hint": {"saved_body": json.dumps({"sql": SQL.replace("SELECT", "SELECT /*+ x */")})},
     "no SQL": {"saved_body": '{"sql": "DROP TABLE data"}'},
     "a member twice": {"saved_body": '{"sql": "SELECT COUNT(*) FROM data", "sql": "x"}'},
     "a member of no meaning": {"saved_body": '{"sql": "SELECT COUNT(*) FROM data", "note": "harmless"}'},
@@ -351,10 +363,65 @@ async def test_rules_that_change_while_it_waits_are_those_that_count(town: Town)
         ("\u3164\u2800\u00a0\u3000", "\\u{3164}\\u{2800}\\u{A0}\\u{3000}"),
         ("\x00\x1b[2J\t\r", "\\u{0}\\u{1B}[2J\\u{9}\\u{D}"),
         ("\U000e0041", "\\u{E0041}"),
+        ("a \u21b5  b", "a \\u{21B5} \u00b7b"),
+        ("  a\n b", "\u00b7\u00b7a\u21b5\n\u00b7b"),
+        ("a\u00b7b", "a\\u{B7}b"),
+        ("\\u{41}", "\\u{5C}u{41}"),
+        ("\U00013441\U00013442\U0001d159", "\\u{13441}\\u{13442}\\u{1D159}"),
     ],
 )
 def test_every_character_shows(text: str, seen: str) -> None:
     assert visible(text) == seen
+
+
+LOOKALIKES = st.text(alphabet="a \n\\u{}B7↵·1\u200b", max_size=12)
+
+
+@given(LOOKALIKES, LOOKALIKES)
+def test_no_two_texts_look_the_same(one: str, other: str) -> None:
+    assert (visible(one) == visible(other)) == (one == other)
+
+
+ROWS = RULES.replace("max_age: 8h}", "max_age: 8h, unattended: 30d}").replace(
+    "    columns: {id: tokenise,", "    price: {per_request: 1000, per_row: 5}\n    columns: {id: tokenise,"
+)
+RECORDS = {"saved_path": f"/v1/datasets/{DATASET}/records", "saved_body": '{"limit": 20}'}
+
+
+async def test_of_rows_the_person_sees_every_column_with_its_treatment_how_many_and_the_money(
+    town: Town,
+) -> None:
+    town.rules = rules_of(ROWS)
+    device = town.document(await asked(town, **RECORDS))
+
+    shown = text_of(await town.sign_in(device))
+
+    for words in (
+        "a pseudonym, your organisation's own",
+        "as it is",
+        "20 rows a run",
+        "VND 1100 a run; VND 99000 in all",
+        "1100 đồng mỗi lần; tất cả 99000 đồng",
+    ):
+        assert words in shown, words
+    assert re.findall(r'<li><span class="name">(\w+)</span>', shown)[-3:] == ["id", "province", "age"]
+
+
+async def test_what_the_person_saw_of_rows_is_what_is_bound(town: Town) -> None:
+    town.rules = rules_of(ROWS)
+    activation = await saved(town, **RECORDS)
+
+    assert activation.saved is not None
+    assert activation.saved.vnd_max == 1100
+    assert len(activation.saved.effect) == 64
+
+
+async def test_what_would_need_approval_each_time_is_not_saved(town: Town) -> None:
+    town.rules = rules_of(ROWS + "triggers: [{may: extract}]\n")
+
+    reply = await asked(town, **RECORDS)
+
+    assert town.document(reply)["error"] == "invalid_authorization_details"
 
 
 async def test_a_question_cannot_write_on_the_page(town: Town) -> None:
@@ -391,7 +458,7 @@ async def test_the_firm_sees_what_it_approved_and_ends_it(town: Town) -> None:
 
     ended = await end(town, page, activation.id)
 
-    for words in (f"POST {PATH}", "etl-1", "2026-04-01 12:00", "lan"):
+    for words in (f"POST {PATH}?", SQL, "etl-1", "2026-04-01 12:00", "lan"):
         assert words in text_of(page)
     assert (ended.status, ended.facts["outcome"]) == (200, "activation-ended")
     assert town.registry.activations[activation.id] == replace(activation, state=State.ENDED)
@@ -408,6 +475,21 @@ async def test_nobody_sees_or_ends_what_another_firm_approved(town: Town) -> Non
     assert PATH not in text_of(page)
     assert refused.status == 403
     assert town.registry.activations[activation.id] == activation
+
+
+async def test_a_person_ends_all_that_they_approved_however_many_and_nobody_elses(town: Town) -> None:
+    first = await saved(town)
+    others = [replace(first, id=f"act-{number:03}") for number in range(150)]
+    colleague = replace(first, id="act-colleague", operator=OperatorId("hoa"))
+    town.change(*others, colleague)
+    page = await at_the_account(town)
+
+    for _ in range(7):
+        form = {"step": "end-mine", "ticket": town.ticket_in(page)}
+        page = await town.send(town.query("/account", body=urlencode(form).encode()))
+
+    active = [each.id for each in town.registry.activations.values() if each.state is State.ACTIVE]
+    assert (page.status, page.facts["outcome"], active) == (200, "activation-ended", ["act-colleague"])
 
 
 async def test_what_is_over_or_ended_is_not_ended_again(town: Town) -> None:

@@ -121,6 +121,31 @@ def test_p3_numbers_go_on_where_a_newer_release_does_not_load_what_was_active(
     assert [said in str(fault) for fault in found.faults[:1]] == ([] if served else [True])
 
 
+@pytest.mark.parametrize(
+    ("old", "number", "lineage", "served"),
+    [
+        ("rights:", 5, PUMS, [5]),
+        ("rights:", 1, PUMS, []),
+        ("rights:", 5, "us.cenzus", []),
+        ("permits: [", 5, PUMS, []),
+    ],
+)
+def test_p3_numbers_go_on_from_what_nobody_signed_and_does_not_load(
+    tmp_path: Path, old: str, number: int, lineage: str, served: list[int]
+) -> None:
+    """Promise P3: from before signatures; where number and lineage cannot be read, nothing follows."""
+    before = PUMS_RULES.replace("revision: 1", "revision: 4").replace("permits:", old)
+    text = PUMS_RULES.replace("revision: 1", f"revision: {number}").replace(
+        f"lineage: {PUMS}", f"lineage: {lineage}"
+    )
+
+    found = activated(folder_with(tmp_path, text), known_as(PUMS, before)[:1])
+
+    assert [rules.dataset.revision for rules in found.rules.values()] == served
+    said = f"revision 4 of lineage `{PUMS}` was active" if old == "rights:" else "cannot be read any more"
+    assert [said in str(fault) for fault in found.faults[:1]] == ([] if served else [True])
+
+
 def test_p3_the_next_revision_serves_and_is_told_to_the_ledger(tmp_path: Path) -> None:
     """Promise P3."""
     text = PUMS_RULES.replace("rows: 1000", "rows: 999").replace("revision: 1", "revision: 2")
@@ -212,6 +237,105 @@ def test_p2_one_source_is_one_budget_whatever_document_shows_it(
     assert list(found.rules) == [PUMS]
     assert says in str(found.faults[0])
     assert list(found.taken) == [PUMS]
+
+
+PLACE = "path: pums/PUMS_pid.csv, format: csv"
+PEOPLE = """\
+  - id: people
+    to: {org_class: [bank]}
+    purposes: [research]
+    may: [proxy]
+    assurance: {acr: aal2, max_age: 8h}
+    columns: {age: keep}
+    paths: [{path: /people, rows: /items, parameters: {}}]
+    limits: {rows: 10}
+"""
+
+
+def sources(folder: Path, *places: str) -> tuple[list[str], str]:
+    """Return what serves of documents over these sources, each a lineage of its own, and what is said."""
+    for number, place in enumerate(places):
+        text = PUMS_RULES.replace(PLACE, place).replace(f"lineage: {PUMS}", f"lineage: us.l{number}")
+        if "url: " in place:
+            text = text.partition("permits:\n")[0] + "permits:\n" + PEOPLE
+        name = f"us.census.d{number}"
+        folder_with(folder, text.replace(f"id: {PUMS}", f"id: {name}", 1), f"{name}.yaml")
+    found = activated(folder, ())
+    return list(found.rules), str([fault.message for fault in found.faults])
+
+
+FIRST = ["us.census.d0"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("path: reg, format: parquet", "path: reg/p0.parquet, format: parquet"),
+        ("path: reg/p0.parquet, format: parquet", "path: reg, format: parquet"),
+        ("path: reg, format: parquet", "path: REG/old/p0.parquet, format: parquet"),
+        ("path: x.csv, format: csv", "path: X.csv, format: csv"),
+        ('url: "https://a.example/v2", format: http', 'url: "https://A.example:443/V2/eu", format: http'),
+        ('url: "https://a.example", format: http', 'url: "https://a.example/v2", format: http'),
+    ],
+)
+def test_p2_one_source_has_one_lineage_however_its_path_is_written(
+    tmp_path: Path, one: str, other: str
+) -> None:
+    """Promise P2: a folder and a file in it are one source, and so are `x.csv` and `X.csv`."""
+    served, said = sources(tmp_path, one, other)
+
+    assert (served, "this source belongs to lineage `us.l0` already" in said) == (FIRST, True)
+
+
+def test_sources_beside_each_other_have_lineages_of_their_own(tmp_path: Path) -> None:
+    places = [
+        "path: reg/p0.parquet, format: parquet",
+        "path: reg/p1.parquet, format: parquet",
+        "path: regs, format: parquet",
+        'url: "https://a.example/v1", format: http',
+        'url: "https://a.example/v10", format: http',
+        'url: "https://a.example:8443/v1", format: http',
+        'url: "https://b.example/v1", format: http',
+    ]
+
+    assert sources(tmp_path, *places) == ([f"us.census.d{number}" for number in range(7)], "[]")
+
+
+LOOKUP = """\
+  - id: people
+    to: {org_class: [bank]}
+    purposes: [research]
+    may: [lookup]
+    assurance: {acr: aal2, max_age: 8h}
+    lookup: {key: pid, matching: [income]}
+    columns: {pid: {tokenise: {domain: us/person}}}
+    limits: {keys_per_request: 1, rows_per_key: 1}
+"""
+
+
+def test_p3_pseudonyms_that_two_lineages_share_both_owners_acknowledge(tmp_path: Path) -> None:
+    """Promise P3: a raw key in one, the same pseudonyms in the other."""
+    word = "acknowledged: {rows_and_statistics: a test asks both"
+    head = PUMS_RULES.partition("permits:\n")[0].replace('rho: "1000"', 'rho: "1000", keys: 9')
+    looks = head.replace(word, f"{word}, many_values: a test, relinkable: a test") + "permits:\n" + LOOKUP
+    shows = (
+        PUMS_RULES.replace(f"id: {PUMS}", "id: us.census.zz", 1)
+        .replace(f"lineage: {PUMS}", "lineage: us.other")
+        .replace("pums/PUMS_pid.csv", "other.csv")
+        .replace("pid: tokenise", "pid: {tokenise: {domain: us/person}}")
+    )
+    folder_with(tmp_path, looks)
+    folder_with(tmp_path, shows, "us.census.zz.yaml")
+
+    refused = activated(tmp_path, ())
+
+    assert list(refused.rules) == [PUMS]
+    assert refused.faults[0].message == (
+        "`people` looks up beside pseudonyms of `us/person` (`people`), which `research-rows` gives the same "
+        f"organisation; the owners of `{PUMS}` and `us.census.zz` must acknowledge `relinkable`"
+    )
+    folder_with(tmp_path, shows.replace(word, f"{word}, relinkable: a test"), "us.census.zz.yaml")
+    assert list(activated(tmp_path, ()).rules) == [PUMS, "us.census.zz"]
 
 
 def test_two_documents_may_show_one_lineage_under_the_same_budgets(tmp_path: Path) -> None:

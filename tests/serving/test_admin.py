@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 import struct
+import time
 from collections.abc import AsyncIterator
 from dataclasses import fields
 from pathlib import Path
@@ -18,7 +19,18 @@ from hypothesis import strategies as st
 from gateway import wiring
 from gateway.errors import ActRefused, HomeInvalid, LedgerUnavailable, MalformedRequest
 from gateway.registry.records import Freezable, State
-from gateway.services.acts import ACTS, AddOperator, AddOrganisation, Kind, Look, SetFrozen, SetState
+from gateway.services.acts import (
+    ACTS,
+    ActivateRules,
+    AddOperator,
+    AddOrganisation,
+    Kind,
+    Look,
+    SetFrozen,
+    SetState,
+)
+from gateway.services.documents import SignedDocument
+from gateway.serving import admin
 from gateway.serving.admin import MESSAGE_BYTES_MAX, _act_of, administered, perform
 from gateway.settings import Settings
 from gateway.wiring import Gateway, opened
@@ -190,3 +202,72 @@ async def test_an_act_that_cannot_be_recorded_is_refused_and_changes_nothing(
         await done(home, SetFrozen(what=Freezable.EVERYTHING))
 
     assert (running.current.registry.operators, running.current.registry.freezes) == ({}, {})
+
+
+async def test_an_act_that_outlasts_its_limit_goes_on_and_is_applied(
+    home: Path, running: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that stalls: whoever froze is told to look, and what is in the log is in force at once."""
+    monkeypatch.setattr(admin, "TIMEOUT_S", 0.3)
+    stalled = asyncio.create_task(running.ledger._look_up(lambda _: time.sleep(1)))
+    await asyncio.sleep(0.05)
+
+    with pytest.raises(ActRefused, match="goes on in the gateway; list or show"):
+        await done(home, SetFrozen(what=Freezable.EVERYTHING))
+    assert not running.current.registry.is_frozen(Freezable.EVERYTHING)
+    await stalled
+    await asyncio.sleep(0.2)
+
+    assert running.current.registry.is_frozen(Freezable.EVERYTHING)
+    assert [change.id for change in await running.ledger.registry()] == ["everything"]
+
+
+async def test_who_hangs_up_before_the_answer_does_not_undo_the_act(home: Path, running: Gateway) -> None:
+    stalled = asyncio.create_task(running.ledger._look_up(lambda _: time.sleep(0.5)))
+    await asyncio.sleep(0.05)
+    message = framed({"act": "SetFrozen", "members": {"what": "everything"}})
+
+    folder = os.open(home / "run", os.O_DIRECTORY)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(f"/proc/self/fd/{folder}/admin.sock")
+        connection.sendall(message)
+        await asyncio.sleep(0.1)
+    os.close(folder)
+    await stalled
+    await asyncio.sleep(0.2)
+
+    assert running.current.registry.is_frozen(Freezable.EVERYTHING)
+
+
+async def test_a_gateway_that_stops_ends_its_acts_first(home: Path) -> None:
+    async with opened(home) as gateway:
+        async with administered(gateway):
+            stalled = asyncio.create_task(gateway.ledger._look_up(lambda _: time.sleep(0.5)))
+            await asyncio.sleep(0.05)
+            frozen = asyncio.create_task(done(home, SetFrozen(what=Freezable.EVERYTHING)))
+            await asyncio.sleep(0.1)
+        assert gateway.current.registry.is_frozen(Freezable.EVERYTHING)
+        await stalled
+    with contextlib.suppress(HomeInvalid):
+        await frozen
+
+
+@pytest.mark.usefixtures("running")
+async def test_more_documents_than_one_message_holds_are_refused_before_they_are_sent(home: Path) -> None:
+    large = SignedDocument(name="a", text=b"x" * 2**20, note=b"n", cases=b"c" * 2**20)
+
+    with pytest.raises(ActRefused, match="not a note"):
+        await done(home, ActivateRules(documents=(large,)))
+    with pytest.raises(ActRefused, match="activate fewer documents together"):
+        await done(home, ActivateRules(documents=(large, large)))
+
+
+def test_a_folder_that_a_restart_voids_is_made_anew_for_its_owner_alone(home: Path) -> None:
+    (home / "run").rename(home / "elsewhere")
+    before = os.umask(0)
+    try:
+        perform(home, BANK)
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE((home / "run").stat().st_mode) == 0o700

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.errors import HomeInvalid
 from gateway.registry.codec import change_of
 from gateway.registry.records import Organisation, State
+from gateway.services.current import Current
 from gateway.serving.follow import Following
 from gateway.serving.worker import keep_renewing
 from gateway.terms.dataset import Dataset, Title
@@ -36,6 +38,9 @@ class Shelf:
 
     async def execute(self, plan: Plan) -> UnprotectedFrame:
         raise AssertionError(f"nothing is asked here, not {plan}")
+
+    async def reads(self, dataset: Dataset) -> frozenset[tuple[int, int]]:
+        raise AssertionError(f"a worker serves what is in force: {dataset.id}")
 
     async def retain(self, datasets: Collection[DatasetId]) -> None:
         raise AssertionError(f"a worker removes no snapshot but {datasets}")
@@ -108,3 +113,20 @@ async def test_a_worker_that_cannot_take_over_rules_does_not_go_on_with_old_ones
     await keep_renewing(following, on_broken=broken.append)
 
     assert broken == ["KeyError"]
+
+
+def test_one_follower_that_fails_does_not_keep_a_stop_from_the_others() -> None:
+    """A key file that cannot be read here is no reason why workers should not hear of a suspension."""
+    current, told = Current.of((change_of(ORGANISATION),), {}), []
+
+    def broken(_: tuple[Change, ...]) -> None:
+        raise HomeInvalid("the folder cannot be read")
+
+    current.followers += [broken, told.append]
+    suspended = change_of(replace(ORGANISATION, state=State.SUSPENDED))
+
+    with pytest.raises(HomeInvalid):
+        current.apply((suspended,))
+
+    assert told == [(suspended,)]
+    assert current.registry.organisations[OrgId("bank-a")].state is State.SUSPENDED

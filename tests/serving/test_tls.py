@@ -1,17 +1,22 @@
 """The operator's certificate and key: what is wrong is a sentence that names the file."""
 
+import resource
+import signal
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from authority import DAY, Authority
+from authority import DAY, Authority, of_version, pem_of
+from structlog.testing import capture_logs
 
 from gateway.clock import SystemClock
 from gateway.errors import HomeInvalid
 from gateway.keyring.ages import KeyRow, warning_of
-from gateway.serving.tls import FOLDER, renew, tls_kept, tls_rows
+from gateway.serving.tls import FILE_BYTES_MAX, FOLDER, renew, tls_kept, tls_rows
 from gateway.settings import Settings
 
 PLAIN = Settings(origin="https://gateway.test", log_origin="gateway.test/log/2026")
@@ -147,6 +152,72 @@ def test_a_renewal_tells_who_follows_and_one_that_fails_changes_nothing(desk: De
 
         assert after_a_bad_one == (True, [])
         assert (tls.context is first, told) == (False, ["renewed"])
+
+
+def test_what_cannot_be_taken_over_is_told_and_changes_nothing_whatever_it_is(desk: Desk) -> None:
+    """A certificate of no known version among the authorities, and a disk that takes nothing more."""
+    good = (desk.home / "ca.pem").read_bytes()
+    odd = pem_of(of_version(desk.authority, desk.authority.issue("x"), 5))
+    with capture_logs() as told, tls_kept(desk.home, desk.settings(), SystemClock()) as tls:
+        assert tls is not None
+        first = tls.context
+        (desk.home / "ca.pem").write_bytes(good + odd)
+        renew(desk.home, desk.settings(), tls, SystemClock())
+        (desk.home / "ca.pem").write_bytes(good)
+        with full_disk():
+            renew(desk.home, desk.settings(), tls, SystemClock())
+        after_both = tls.context is first
+        renew(desk.home, desk.settings(), tls, SystemClock())
+
+    causes = [line["cause"] for line in told if line["event"] == "tls_not_renewed"]
+    assert (after_both, tls.context is first) == (True, False)
+    assert causes == [
+        f"`{desk.home / 'ca.pem'}` (`client_ca`) holds no certificate in PEM that can be read",
+        f"`{desk.home / FOLDER}` cannot be written (File too large)",
+    ]
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file of this process grow beyond 100 bytes."""
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_file_that_is_too_large_is_refused_and_never_cut(desk: Desk) -> None:
+    (desk.home / "ca.pem").write_bytes(desk.authority.pem + b"\n" * FILE_BYTES_MAX)
+    assert desk.fault().endswith(f"(`client_ca`) is larger than {FILE_BYTES_MAX} bytes")
+
+
+def test_a_folder_that_a_kill_left_while_files_were_checked_is_removed(desk: Desk) -> None:
+    (desk.home / "run" / "tls-kx3f").mkdir()
+    (desk.home / "run" / "tls-kx3f" / "own.pem").touch()
+    with tls_kept(desk.home, PLAIN, SystemClock()):
+        assert not [*(desk.home / "run").iterdir()]
+
+
+def test_authorities_that_are_replaced_vouch_for_no_open_connection(desk: Desk) -> None:
+    """Those of the same bytes go on; a renewed certificate of the gateway closes nothing."""
+    told: list[str] = []
+    with tls_kept(desk.home, desk.settings(), SystemClock()) as tls:
+        assert tls is not None
+        tls.authorities_changed = lambda: told.append("changed")
+        first = tls.context
+        desk.authority.issue("gateway").put(desk.home, "gateway")
+        renew(desk.home, desk.settings(), tls, SystemClock())
+        second, after_a_certificate = tls.context, (first.authorities.believed, [*told])
+        (desk.home / "ca.pem").write_bytes(Authority("Other").pem)
+        renew(desk.home, desk.settings(), tls, SystemClock())
+
+        assert after_a_certificate == (True, [])
+        assert [each.authorities.believed for each in (first, second, tls.context)] == [False, False, True]
+        assert told == ["changed"]
 
 
 def test_the_days_of_the_certificate_are_told_and_warned_of_at_30_14_7_and_1(desk: Desk) -> None:

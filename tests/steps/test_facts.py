@@ -3,8 +3,16 @@
 import pytest
 from builders import a_caller, a_permit, a_query, a_rows_plan, a_statistic_plan
 
-from gateway.errors import ChargedFailure, Frozen, NotAuthenticated, NotPermitted
+from gateway.errors import (
+    ChargedFailure,
+    Frozen,
+    MalformedRequest,
+    NotAuthenticated,
+    NotPermitted,
+    QuestionRefused,
+)
 from gateway.steps.facts import facts_of, private_of
+from gateway.terms.query import Action
 from gateway.terms.seen import Seen
 
 
@@ -53,18 +61,41 @@ def test_p9_which_rules_decided_and_the_plans_digest_are_committed_to_only() -> 
 def test_p9_question_address_token_and_operator_are_committed_to_and_not_in_clear() -> None:
     """Promise P9: the clear part of an entry holds no personal data and no client text."""
     query = a_query(peer="203.0.113.9", body=b'{"sql": "SELECT 1"}')
-    seen = Seen(caller=a_caller(), error=NotAuthenticated(cause="token-expired"))
+    refused = QuestionRefused("a question has a FROM", about="FROM")
+    seen = Seen(caller=a_caller(), error=refused)
 
     assert private_of(query, seen) == {
         "peer": b"203.0.113.9",
         "question": b'POST /v1/datasets/people/query?\n{"sql": "SELECT 1"}',
         "token": b"t" * 22,
         "operator": b"op-1.bank-a",
-        "cause": b"token-expired",
+        "cause": b"a question has a FROM",
     }
     clear = repr(facts_of(query, seen))
-    for private in ("203.0.113.9", "SELECT", "t" * 22, "op-1", "token-expired"):
+    for private in ("203.0.113.9", "SELECT", "t" * 22, "op-1", "FROM"):
         assert private not in clear
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MalformedRequest("member `keys` is not known"),
+        NotPermitted("no", reason="no-permit"),
+        NotAuthenticated(cause="token-expired"),
+    ],
+)
+@pytest.mark.parametrize("action", [Action.AGGREGATE, Action.EXTRACT])
+def test_p9_keys_that_are_sent_to_another_path_by_mistake_are_in_no_opening(
+    action: Action, error: Exception
+) -> None:
+    """Promise P9: a firm that may only look up is refused before anybody reads what it sent."""
+    query = a_query(
+        action=action, body=b'{"keys": [{"key": "001085012345"}]}', query_string="key=001085012345"
+    )
+    seen = Seen(caller=a_caller(), error=error)
+
+    assert private_of(query, seen)["question"] == b"POST /v1/datasets/people/query\n"
+    assert "001085012345" not in repr((private_of(query, seen), facts_of(query, seen)))
 
 
 def test_p9_a_form_with_a_password_is_not_kept_at_all() -> None:

@@ -11,13 +11,21 @@ from builders import NOON, a_caller, a_permit, a_query, a_rows_plan, a_statistic
 
 from gateway import jose
 from gateway.client import ClientKey
-from gateway.errors import IdempotencyInProgress, MalformedRequest, NotAuthenticated, NotPermitted
+from gateway.errors import (
+    IdempotencyInProgress,
+    MalformedRequest,
+    NotAuthenticated,
+    NotPermitted,
+    ProofRefused,
+    RequestNotSaved,
+)
 from gateway.identity.factors import amr_of
 from gateway.identity.nonce import nonce_at
 from gateway.identity.token import AccessClaims, SavedClaim, claims_document
 from gateway.keyring.keyring import Keyring
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.volatile import Volatile
+from gateway.planning.approved import effect_of, require_as_approved
 from gateway.registry.records import (
     Activation,
     Freezable,
@@ -35,16 +43,30 @@ from gateway.steps.facts import facts_of
 from gateway.steps.stand import Stand
 from gateway.terms.caller import Assurance, Caller, SavedRun
 from gateway.terms.charge import Charge
+from gateway.terms.controlled import Price
+from gateway.terms.identifiers import ColumnName
 from gateway.terms.loss import PicoRho
 from gateway.terms.permit import Permit
+from gateway.terms.plan import Plan
+from gateway.terms.predicate import Comparator, Comparison
 from gateway.terms.query import Query
 from gateway.terms.seen import Seen
+from gateway.terms.treatment import Keep, Prefix, Treatment
 
 ORIGIN = "https://gateway.example"
 PATH = "/v1/datasets/people/query"
 SECRET = b"s" * 32
 BODY = b'{"sql": "SELECT COUNT(*) FROM data"}'
 DIGEST = jose.request_digest("POST", PATH, "", BODY)
+SAVED = SavedRequest(
+    digest=DIGEST,
+    method="POST",
+    path=PATH,
+    sealed=b"sealed",
+    effect=effect_of(a_statistic_plan()),
+    pico_rho_max=PicoRho(5 * 10**9),
+    vnd_max=900,
+)
 
 
 @dataclass
@@ -92,7 +114,7 @@ class World:
             authenticated_at=NOON,
             until=NOON + timedelta(days=30),
             state=State.ACTIVE,
-            saved=SavedRequest(digest=DIGEST, method="POST", path=PATH, pico_rho_max=PicoRho(5 * 10**9)),
+            saved=SAVED,
         )
         self.change(
             organisation=organisation,
@@ -141,7 +163,7 @@ class World:
         )
         return self.keyring.tokens.sign(claims_document(replace(claims, **change)), "at+jwt")
 
-    def query(self, token: str | None = None) -> Query:
+    def query(self, token: str | None = None, body: bytes = BODY) -> Query:
         token = token or self.token()
         proof = self.key.proof(
             method="POST",
@@ -149,9 +171,9 @@ class World:
             now=self.clock.moment,
             nonce=nonce_at(SECRET, self.clock.moment),
             access_token=token,
-            body=BODY,
+            body=body,
         )
-        return a_query(path=PATH, body=BODY, authorizations=(f"DPoP {token}",), proofs=(proof,))
+        return a_query(path=PATH, body=body, authorizations=(f"DPoP {token}",), proofs=(proof,))
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +191,9 @@ def a_run(number: int = 0, **changes: Any) -> SavedRun:
         activation="act-1",
         number=number,
         over_at_ms=int((NOON + timedelta(days=number + 1)).timestamp() * 1000),
+        effect=SAVED.effect,
         pico_rho_max=PicoRho(5 * 10**9),
+        vnd_max=900,
     )
     return replace(run, **changes)
 
@@ -243,8 +267,7 @@ async def test_p7_the_token_names_the_person_who_approved(world: World) -> None:
 
 async def test_p7_the_record_must_be_for_the_request_that_the_token_is_for(world: World) -> None:
     """Promise P7."""
-    other = SavedRequest(digest="d" * 43, method="POST", path=PATH, pico_rho_max=PicoRho(0))
-    world.change(activation=replace(world.records["activation"], saved=other))
+    world.change(activation=replace(world.records["activation"], saved=replace(SAVED, digest="d" * 43)))
 
     with pytest.raises(NotAuthenticated) as refused:
         await world.step(world.query())
@@ -271,6 +294,17 @@ async def test_p7_it_stops_with_whatever_is_frozen(world: World, what: Freezable
 
     with pytest.raises(NotAuthenticated):
         await world.step(world.query())
+
+
+async def test_p7_a_proof_of_another_request_than_the_saved_one_is_used_up_too(world: World) -> None:
+    """Promise P7: it is an authentic one, so nobody sends it twice."""
+    other = world.query(body=b"{}")
+
+    with pytest.raises(RequestNotSaved):
+        await world.step(other)
+    with pytest.raises(ProofRefused) as again:
+        await world.step(other)
+    assert again.value.cause == "proof used before"
 
 
 async def test_p6_an_approval_of_one_request_is_no_login(world: World) -> None:
@@ -303,7 +337,7 @@ async def charge(keyring: Keyring) -> AsyncIterator[MakeCharge]:
         unwrap=lambda data: keyring.sealer.unseal("opening", data),
     )
     ledger.start()
-    yield MakeCharge(ledger)
+    yield MakeCharge(ledger, lambda _: bytes(32))
     await ledger.close()
 
 
@@ -336,14 +370,59 @@ async def test_p2_a_client_cannot_name_its_runs_to_have_more_of_them(charge: Mak
         await charge(a_query(idempotency_keys=("again",)), a_run_of(0), a_permit(), a_statistic_plan())
 
 
-async def test_p2_a_run_costs_no_more_than_the_person_was_told(charge: MakeCharge) -> None:
-    """Promise P2: rules that changed since make a run dearer for nobody."""
-    plan = a_statistic_plan(loss=rho("0.005000000001"))
+def outcome(plan: Plan, permit: Permit, run: SavedRun) -> str:
+    try:
+        require_as_approved(plan, permit, run)
+    except NotPermitted as refused:
+        return refused.reason
+    return "runs"
 
-    with pytest.raises(NotPermitted) as refused:
-        await charge(a_query(), a_run_of(0), a_permit(), plan)
 
-    assert refused.value.reason == "costs-more-than-approved"
+def test_p2_a_run_costs_no_more_than_the_person_was_told() -> None:
+    """Promise P2: rules that changed since make a run dearer for nobody, in budget or in money."""
+    dearer, dong = a_statistic_plan(loss=rho("0.005000000001")), Price(per_request=900)
+
+    assert {
+        "as shown": outcome(a_statistic_plan(), a_permit(price=dong), a_run()),
+        "cheaper": outcome(a_statistic_plan(), a_permit(), a_run()),
+        "more budget": outcome(dearer, a_permit(), a_run()),
+        "more money": outcome(a_statistic_plan(), a_permit(price=Price(per_request=901)), a_run()),
+    } == {
+        "as shown": "runs",
+        "cheaper": "runs",
+        "more budget": "costs-more-than-approved",
+        "more money": "costs-more-than-approved",
+    }
+
+
+def shown_of(name: str, how: Treatment = Keep()) -> tuple[ColumnName, Treatment]:  # noqa: B008  frozen
+    return (ColumnName(name), how)
+
+
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "a column more": {"columns": (shown_of("province"), shown_of("age"))},
+    "a column less masked": {"columns": (shown_of("province", Prefix(5)),)},
+    "more rows": {"rows_max": 21},
+    "fewer rows": {"rows_max": 19},
+    "another filter": {"predicate": Comparison(ColumnName("age"), Comparator.MORE, (18,))},
+}
+
+
+@pytest.mark.parametrize("change", OTHERWISE.values(), ids=OTHERWISE)
+def test_p3_a_revision_makes_nothing_else_of_what_was_approved(change: dict[str, Any]) -> None:
+    """Promise P3: the bytes of the request are the same; what leaves by them would not be."""
+    shown = a_rows_plan(columns=(shown_of("province", Prefix(2)),), rows_max=20)
+    run = a_run(effect=effect_of(shown))
+
+    assert outcome(shown, a_permit(), run) == "runs"
+    assert outcome(replace(shown, **change), a_permit(), run) == "differs-from-approved"
+
+
+def test_a_revision_that_changes_nothing_of_it_leaves_it_running() -> None:
+    shown = a_rows_plan()
+    newer = replace(shown, dataset=replace(shown.dataset, revision=9), digest="f" * 64)
+
+    assert outcome(newer, a_permit(), a_run(effect=effect_of(shown))) == "runs"
 
 
 async def test_rows_are_pulled_three_times_a_day_at_most(charge: MakeCharge) -> None:

@@ -105,6 +105,26 @@ class Authority:
         return context
 
 
+def of_version(authority: Authority, issued: Issued, version: int) -> bytes:
+    """Return the certificate (DER) under another version, signed anew; X.509 knows 1, 2 and 3."""
+    content = bytearray(issued.certificate.tbs_certificate_bytes)
+    at = bytes(content).index(bytes.fromhex("a003020102"))
+    content[at + 4] = version - 1
+    signed = authority.key.sign(bytes(content), ec.ECDSA(hashes.SHA256()))
+    return _tlv(0x30, bytes(content) + bytes.fromhex("300a06082a8648ce3d040302") + _tlv(3, b"\0" + signed))
+
+
+def pem_of(der: bytes) -> bytes:
+    """Return the bytes of a certificate as PEM."""
+    return ssl.DER_cert_to_PEM_cert(der).encode("ascii")
+
+
+def _tlv(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    length = bytes([size]) if size < 0x80 else size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (length if size < 0x80 else bytes([0x80 | len(length)]) + length) + content
+
+
 def _unsigned(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, begins: timedelta, ends: timedelta
 ) -> x509.CertificateBuilder:

@@ -162,6 +162,7 @@ def a_lookup_plan(**changes: Any) -> LookupPlan:
         loss=Loss(PicoRho(0), PicoDelta(0), 2),
         release_after_s=0.0,
         digest="3" * 64,
+        rules="4" * 64,
     )
     return replace(plan, **changes)
 

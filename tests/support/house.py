@@ -107,6 +107,7 @@ class House:
                         salt=secrets.token_bytes(16),
                         totp_secret=firm.totp_secret,
                         sealer=gateway.keyring.sealer,
+                        now=gateway.clock.now(),
                     )
                     await gateway.register(changes_of(organisation, agreement, client, operator))
 

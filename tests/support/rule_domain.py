@@ -21,7 +21,7 @@ from gateway.terms.query import Action
 
 OTHER = {"org_class": "stranger", "agreement": "AGR-STRANGER", "country": "ZZ", "purpose": "stranger"}
 
-A_RUN = SavedRun(activation="act-1", number=0, over_at_ms=0, pico_rho_max=PicoRho(0))
+A_RUN = SavedRun(activation="act-1", number=0, over_at_ms=0, effect="", pico_rho_max=PicoRho(0), vnd_max=0)
 
 
 def names_of(rules: Rules) -> dict[str, list[str]]:

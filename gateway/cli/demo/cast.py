@@ -110,5 +110,6 @@ def records_of(firm: Firm, gateway: Gateway) -> tuple[Change, ...]:
         salt=gateway.random_bytes(16),
         totp_secret=firm.totp_secret,
         sealer=gateway.keyring.sealer,
+        now=gateway.clock.now(),
     )
     return changes_of(organisation, agreement, client, operator)

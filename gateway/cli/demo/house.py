@@ -14,7 +14,7 @@ from gateway.errors import HomeInvalid
 from gateway.keyring.stewards import own_steward_key, trust_steward
 from gateway.policy.load import load_rules
 from gateway.policy.signature import signature, statement_of
-from gateway.services.documents import FOLDER, SUFFIX, put_document, read_cases, read_document
+from gateway.services.documents import FOLDER, SUFFIX, read_cases, read_document, stage_document
 from gateway.settings import Settings
 from gateway.synthetic.write import write_households, write_registers, write_visits
 
@@ -83,4 +83,4 @@ def _sign(home: Path) -> None:
         steward = own_steward_key(home, rules.dataset.publisher, ask=str)
         trust_steward(home, steward.vkey, name=rules.dataset.publisher)
         note = signature(statement_of(rules, document.cases), steward)
-        put_document(home / FOLDER, replace(document, note=note))
+        stage_document(home / FOLDER, replace(document, note=note)).put()

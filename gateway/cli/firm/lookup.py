@@ -5,6 +5,7 @@ another program writes into the pipe, does not: its first line names columns, th
 """
 
 import csv
+import io
 import uuid
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -89,7 +90,8 @@ def _read(file: TextIO) -> list[Key]:
     if len(text) > CHARACTERS_READ_MAX:
         raise click.UsageError(f"at most {CHARACTERS_READ_MAX:,} characters of keys are read at once")
     try:
-        header, *lines = [row for row in csv.reader(text.splitlines(), strict=True) if row]
+        read = csv.reader(io.StringIO(text, newline=""), strict=True)  # as CSV has lines, and nothing else
+        header, *lines = [row for row in read if row]
     except (csv.Error, ValueError) as error:
         raise click.UsageError("--keys is a CSV whose first line names the columns") from error
     _, *columns = [name.strip() for name in header]

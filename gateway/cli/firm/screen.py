@@ -27,7 +27,7 @@ HINTS: Final = {
     "budget-exhausted": "privacy budgets do not renew: `gateway budget` shows what is left; ask for less "
     "(a smaller --epsilon, a larger --margin)",
     "keys-exhausted": "keys do not renew: `gateway budget` shows what is left; ask the agency for more",
-    "answer-gone": "the rows are kept no longer; asking again is charged again",
+    "answer-gone": "the answer is kept no longer, or the rules changed; asking again is charged again",
     "question-refused": "`gateway catalog DATASET` shows columns, types and functions",
     "charged-failure": "asking again is paid again; the operator finds the cause by the request's id",
     "ledger-unavailable": "nothing was sent because nothing could be recorded; try again later",

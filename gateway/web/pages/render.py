@@ -26,6 +26,17 @@ from gateway.services.screens import (
     SignIn,
 )
 from gateway.terms.query import Action
+from gateway.terms.treatment import (
+    Band,
+    DatePrecision,
+    Keep,
+    Partial,
+    Precision,
+    Prefix,
+    Redact,
+    Tokenise,
+    Treatment,
+)
 
 _FOLDER: Final = files("gateway.web.pages")
 _STYLE: Final = _FOLDER.joinpath("style.css").read_text(encoding="utf-8").strip()
@@ -91,7 +102,10 @@ WORDS: Final[Mapping[Notice, tuple[str, str]]] = {
         "Không thêm được khóa truy cập. Khóa phải kiểm tra được người dùng, và có nhiều nhất 10 khóa.",
         "Passkey not added. It must verify its user, and there are at most 10.",
     ),
-    Notice.PASSKEY_REMOVED: ("Đã xóa khóa truy cập.", "Passkey removed."),
+    Notice.PASSKEY_REMOVED: (
+        "Đã xóa khóa truy cập. Những gì bạn đã phê duyệt vẫn còn hiệu lực; bạn có thể chấm dứt bên dưới.",
+        "Passkey removed. What you approved goes on; you can end it below.",
+    ),
     Notice.ACTIVATION_ENDED: (
         "Đã chấm dứt. Máy không còn nhận được dữ liệu theo phê duyệt này.",
         "Ended. The machine receives no more data by this approval.",
@@ -121,6 +135,11 @@ ACTIONS: Final[Mapping[Action, tuple[str, str]]] = {
     Action.LOOKUP: ("tra cứu theo khóa, mỗi khóa đều được tính", "lookups by key, each key charged"),
     Action.PROXY: ("giao diện của nguồn, đã che dữ liệu cá nhân", "the source's own interface, masked"),
 }
+_SPANS: Final = {
+    DatePrecision.YEAR: "chỉ năm",
+    DatePrecision.QUARTER: "chỉ quý và năm",
+    DatePrecision.MONTH: "chỉ tháng và năm",
+}
 _GOOD: Final = {
     Notice.APPROVED,
     Notice.REFUSED,
@@ -140,7 +159,9 @@ def render(screen: Screen) -> Page:
             scripted = screen.passkey is not None
             body = _html("sign_in.html", screen.notice, asked=screen, scripted=scripted)
         case Consent():
-            body = _html("consent.html", None, asked=screen, words=_actions, scripted=scripted)
+            body = _html(
+                "consent.html", None, asked=screen, words=_actions, treated=_treated, scripted=scripted
+            )
         case Account():
             scripted = screen.creation is not None
             body = _html("account.html", screen.notice, asked=screen, scripted=scripted)
@@ -163,6 +184,31 @@ def _html(template: str, notice: Notice | None, **members: object) -> bytes:
         **members,
     )
     return text.encode("utf-8")
+
+
+def _treated(treatment: Treatment, language: int) -> str:
+    """Return what happens to a column before it leaves, settings and all."""
+    match treatment:
+        case Keep():
+            words = ("nguyên giá trị", "as it is")
+        case Redact():
+            words = ("luôn trống", "always empty")
+        case Tokenise():
+            words = ("mã thay thế, riêng cho tổ chức của bạn", "a pseudonym, your organisation's own")
+        case Partial(first, last):
+            words = (
+                f"chỉ {first} ký tự đầu và {last} ký tự cuối",
+                f"first {first} and last {last} characters",
+            )
+        case Band(width):
+            words = (f"theo khoảng rộng {width}", f"in bands of {width}")
+        case Precision(precision):
+            words = (_SPANS[precision], f"only its {precision}")
+        case Prefix(length):
+            words = (f"{length} ký tự đầu", f"first {length} characters")
+        case _:
+            raise AssertionError("what is dropped does not leave")
+    return words[language]
 
 
 def _actions(dataset: Opened, language: int) -> str:

@@ -29,7 +29,18 @@ from gateway.services.screens import (
 )
 from gateway.terms.dataset import Title
 from gateway.terms.query import Action
+from gateway.terms.treatment import Band, DatePrecision, Keep, Partial, Precision, Prefix, Redact, Tokenise
 from gateway.web.pages.render import ACTIONS, WORDS, render
+
+TREATMENTS = (
+    Keep(),
+    Redact(),
+    Tokenise("person"),
+    Partial(1, 2),
+    Band(10),
+    Precision(DatePrecision.MONTH),
+    Prefix(2),
+)
 
 
 def a_consent(text: str = "x") -> Consent:
@@ -53,8 +64,10 @@ def a_saved_consent(text: str = "x") -> Consent:
         dataset=Opened(id=text, title=Title(vi=text, en=text), actions=(Action.AGGREGATE,)),
         question=((text, text), (text, text)),
         days=30,
+        columns=tuple((text, how) for how in TREATMENTS),
         rows_max=0,
         costs=(text, text),
+        vnd=(900, 27_000),
     )
     return replace(a_consent(text), saved=saved)
 
@@ -68,6 +81,7 @@ def an_account(text: str = "x") -> Account:
         ),
         creation=PasskeyCreation(rp_id=text, challenge=text, user_handle=text, exclude=(text, text)),
         codes_left=3,
+        activations_more=2,
         ticket=text,
         new_codes=(text,),
         activations=tuple(
