@@ -13,7 +13,7 @@ from gateway.identity.nonce import nonce_at
 from gateway.terms.identifiers import DatasetId, RequestId
 from gateway.terms.query import Action, Query
 from tests.bench.measure import Family, Measure, Plan, seconds_of
-from tests.bench.scene import Scene, make_scene
+from tests.bench.scene import Scene, in_force, make_scene
 
 REQUESTS = 3000
 
@@ -57,7 +57,7 @@ async def _times(plan: Plan, scene: Scene) -> tuple[list[float], list[float]]:
     signature, public = key.sign(message, signed_with), key.public_key()
     body = json.dumps({"limit": 100}).encode()
     measured, floor = [], []
-    async with wiring.opened(scene.house.home) as gateway:
+    async with in_force(scene) as gateway:
         steps = steps_of(gateway)
         token, nonce = scene.token(), nonce_at(gateway.nonce_secret, datetime.now(UTC))
         queries = [

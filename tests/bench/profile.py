@@ -20,13 +20,13 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from gateway import flow, wiring
+from gateway import flow
 from gateway.identity.nonce import nonce_at
 from gateway.terms.query import Action
 from gateway.terms.reply import Released
 from tests.bench.decision import signed_query, steps_of
 from tests.bench.processes import serving
-from tests.bench.scene import LARGE_ROWS, SMALL_ROWS, Scene, make_scene, rows_json
+from tests.bench.scene import LARGE_ROWS, SMALL_ROWS, Scene, in_force, make_scene, rows_json
 
 STEPS = ("authenticate", "decide", "plan", "execute", "protect", "record")
 TABLES = {"small": (SMALL_ROWS, 400), "large": (LARGE_ROWS, 40)}
@@ -61,8 +61,7 @@ def timed(step: Callable[..., Any], times: list[float]) -> Callable[..., Any]:
 async def profiled(scene: Scene, table: str, requests: int) -> Times:
     """Return the seconds of each step, and of the whole, for each request."""
     times: Times = defaultdict(list)
-    async with wiring.opened(scene.house.home) as gateway:
-        assert not gateway.faults, gateway.faults
+    async with in_force(scene) as gateway:
         served = steps_of(gateway)
         steps = replace(served, **{name: timed(getattr(served, name), times[name]) for name in STEPS})
         token, nonce = scene.token(), nonce_at(gateway.nonce_secret, datetime.now(UTC))

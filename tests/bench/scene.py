@@ -6,6 +6,8 @@ tokens are signed by the home's own key. Everything else is a real installation.
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +23,7 @@ from gateway.identity.token import TOKEN_TYPE, AccessClaims, claims_document
 from gateway.keyring.keyring import Keyring
 from gateway.registry.records import Activation, State
 from gateway.services.registration import changes_of
+from gateway.serving.renew import begun
 from gateway.settings import Settings
 from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId
 from tests.support.house import LOG, House, a_firm, free_port, put_rules
@@ -199,6 +202,15 @@ def make_scene(
     _sign_in(house, firm)
     firm.key.save(key_file)
     return Scene(house, firm, key_file)
+
+
+@asynccontextmanager
+async def in_force(scene: Scene) -> AsyncIterator[wiring.Gateway]:
+    """Open the installation in this process, with its rules in force and its sources prepared."""
+    async with wiring.opened(scene.house.home) as gateway:
+        faults = await begun(gateway)
+        assert not faults, faults
+        yield gateway
 
 
 def rows_json(rows: int) -> bytes:

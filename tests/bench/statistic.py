@@ -22,7 +22,7 @@ from gateway.terms.query import Query
 from gateway.terms.reply import Released
 from tests.bench.decision import signed_query, steps_of
 from tests.bench.measure import Family, Measure, Plan, middle, seconds_of
-from tests.bench.scene import WIDE_ROWS, Scene, make_scene
+from tests.bench.scene import WIDE_ROWS, Scene, in_force, make_scene
 
 ROUNDS = 5
 THREADS = 2
@@ -83,7 +83,7 @@ async def _elapsed(work: Awaitable[object]) -> float:
 
 async def _ratios(plan: Plan, scene: Scene) -> tuple[list[float], list[float], list[float]]:
     path = str(plan.folder / "statistic" / "data" / "wide.parquet")
-    async with wiring.opened(scene.house.home) as gateway:
+    async with in_force(scene) as gateway:
         with contextlib.closing(duckdb.connect(config={"threads": THREADS})) as plain:
             steps = replace(steps_of(gateway), slot=_no_wait)
             bench = _Bench(scene, gateway, steps, plain, path)

@@ -33,7 +33,7 @@ def test_the_demos_data_is_as_its_document_says(folder: Path, file: Path) -> Non
     """Every column, type, bound and list; only of a few people there are more rows than count."""
     rules = load_rules(file.read_bytes(), file=file.name)
 
-    found = [each.message for each in held(rules.dataset, surveyed(folder, rules.dataset))]
+    found = [each.message for each in held(rules, surveyed(folder, rules.dataset))]
 
     assert [said for said in found if "more than rows_max of their person" not in said] == []
 
