@@ -85,45 +85,41 @@ class Renewal:
     """Told what decides from now on, and what does not."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while rules are renewed; one for all who renew the same."""
+    patience_s: float = 10.0
+    """How long an activation waits for its turn: a renewal is quick, but may prepare a source for minutes."""
 
-    async def __call__(self, put: tuple[SignedDocument, ...] = (), *, by: str = "") -> tuple[Fault, ...]:
+    async def __call__(self) -> tuple[Fault, ...]:
         """Renew, and return what is not active and why.
 
-        ``put`` are revisions to put into the folder: all of them come into force, or nothing changes.
-        ``by`` is the user who wants it.
-
         Raises:
-            RulesInvalid: A revision to put cannot come into force.
             HomeInvalid: The home does not say whom it trusts, or the disk refuses.
             LedgerUnavailable: It could not be recorded; the next renewal tries again.
 
         """
         async with self.turn:
-            folder = await asyncio.to_thread(_Folder.of, self.home, put)
-            found = await self._fitting(folder, put)
-            staged = await asyncio.to_thread(_staged, self.home / FOLDER, put)
-            try:
-                await self._record(found.taken, staged, by)
-                self.take_over(found.rules)
-                self.tell(found.rules, found.faults)
-                await asyncio.to_thread(_put, staged)
-            finally:
-                await asyncio.to_thread(_discard, staged)
-        return found.faults
+            return await self._renewed((), by="")
 
     async def activate(self, put: tuple[SignedDocument, ...], by: str) -> tuple[Fault, ...]:
-        """Put revisions into force, and return what else is not active and why.
+        """Put revisions into force, all or none, and return what else is not active and why.
+
+        ``put`` are revisions to put into the folder; ``by`` is the user who wants it.
 
         Raises:
-            ActRefused: One of them cannot come into force, or rules are being renewed at this moment.
+            ActRefused: One of them cannot come into force, or its turn did not come.
+            HomeInvalid, LedgerUnavailable: As for a renewal.
 
         """
-        if self.turn.locked():
-            raise ActRefused("the rules are being renewed at this moment; try again")
         try:
-            return await self(put, by=by)
+            async with asyncio.timeout(self.patience_s):
+                await self.turn.acquire()
+        except TimeoutError as error:
+            raise ActRefused("the rules are being renewed at this moment; try again") from error
+        try:
+            return await self._renewed(put, by=by)
         except RulesInvalid as error:
             raise ActRefused(error.detail) from error
+        finally:
+            self.turn.release()
 
     async def shown(self) -> tuple[dict[str, object], ...]:
         """Return a row for each document that decides, with who vouches for it."""
@@ -133,6 +129,20 @@ class Renewal:
             _row(rules, known.get((RULES, name), b""), known.get((SIGNATURE, name)), stewards)
             for name, rules in sorted(self.active().items())
         )
+
+    async def _renewed(self, put: tuple[SignedDocument, ...], *, by: str) -> tuple[Fault, ...]:
+        """Renew with ``put`` in the folder: all of it comes into force, or nothing changes."""
+        folder = await asyncio.to_thread(_Folder.of, self.home, put)
+        found = await self._fitting(folder, put)
+        staged = await asyncio.to_thread(_staged, self.home / FOLDER, put)
+        try:
+            await self._record(found.taken, staged, by)
+            self.take_over(found.rules)
+            self.tell(found.rules, found.faults)
+            await asyncio.to_thread(_put, staged)
+        finally:
+            await asyncio.to_thread(_discard, staged)
+        return found.faults
 
     async def _fitting(self, folder: _Folder, put: tuple[SignedDocument, ...]) -> Activation:
         """Return what can serve, after a look at each source that does not serve already.

@@ -498,15 +498,17 @@ async def test_p2_one_file_has_one_lineage_whatever_it_is_called(
     assert set(house.rules) in ({PUMS}, {"us.census.other"})
 
 
-async def test_only_one_activation_at_a_time(house: House) -> None:
-    """Nobody waits behind a source that is prepared for minutes."""
+async def test_an_activation_waits_its_turn_but_not_behind_a_source_for_minutes(house: House) -> None:
+    hasty = replace(house.renew, patience_s=0)
     first = asyncio.create_task(house.renew.activate((a_document(revision(2)),), by="lan"))
     await asyncio.sleep(0)
+    second = asyncio.create_task(house.renew.activate((a_document(revision(3)),), by="lan"))
 
     with pytest.raises(ActRefused, match="being renewed at this moment"):
-        await house.renew.activate((a_document(revision(2)),), by="minh")
-    assert await first == ()
-    assert house.revisions == [2]
+        await hasty.activate((a_document(revision(2)),), by="minh")
+    assert (await first, await second) == ((), ())
+    assert house.revisions == [3]
+    assert await hasty.activate((a_document(revision(4)),), by="minh") == ()
 
 
 async def test_p3_whom_the_home_trusts_counts_from_the_next_renewal_on(house: House) -> None:
