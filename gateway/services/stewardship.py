@@ -8,7 +8,7 @@ home trusts no longer takes their documents along, the last good one too.
 """
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
@@ -48,6 +48,42 @@ class Seen:
 
 
 NOTHING: Final = Seen()
+
+
+class Library:
+    """Documents that were read, each once: renewals judge the same ones again and again.
+
+    ``loaded`` are rules at hand. Owned by one renewal.
+    """
+
+    def __init__(self, loaded: Iterable[Rules] = ()) -> None:
+        self._rules = {rules.dataset.digest: rules for rules in loaded}
+        self._next: dict[tuple[str, str], Rules] = {}
+        """By a document's digest and that of the revision that it may follow."""
+
+    def rules(self, text: bytes, *, file: str) -> Rules:
+        """Return the rules that a document states.
+
+        Raises:
+            RulesInvalid: As ``load_rules`` does.
+
+        """
+        digest = digest_of(text)
+        if digest not in self._rules:
+            self._rules[digest] = load_rules(text, file=file)
+        return self._rules[digest]
+
+    def next(self, text: bytes, after: Rules, *, file: str) -> Rules:
+        """Return the rules of a document that may follow ``after``.
+
+        Raises:
+            RulesInvalid: As ``load_rules`` does.
+
+        """
+        both = (digest_of(text), after.dataset.digest)
+        if both not in self._next:
+            self._next[both] = load_rules(text, file=file, after=after)
+        return self._next[both]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,27 +132,27 @@ def activated(
     stewards: tuple[VerifierKey, ...],
     known: tuple[Change, ...],
     *,
-    loaded: Mapping[DatasetId, Rules] | None = None,
+    library: Library | None = None,
     seen: Seen = NOTHING,
 ) -> Activation:
     """Return the rules to serve: one document a dataset, in a file named after it.
 
     A file that is gone takes its dataset out of service; a file that is broken, or that nobody signed, does
-    not. Of a document that is None, only the last good revision is asked for. ``loaded`` are rules at hand:
-    a document of the same bytes is not read again. ``seen`` is what a look at the sources brought so far.
+    not. Of a document that is None, only the last good revision is asked for. ``seen`` is what a look at
+    the sources brought so far.
     """
-    at_hand = {rules.dataset.digest: rules for rules in (loaded or {}).values()}
+    library = library or Library()
     kept = {(change.kind, change.id): change.document for change in known if change.kind in KEPT}
     found = _Found()
     for name, document in documents.items():
-        last = _last_good(name, kept, stewards, at_hand, seen)
+        last = _last_good(name, kept, stewards, library, seen)
         if last.rules and not last.faults:
             found.served[last.rules.dataset.id] = found.active[last.rules.dataset.id] = last.rules
         if not isinstance(document, SignedDocument):
             found.faults += (*([document] if document else []), *last.faults)
             continue
         try:
-            _take(document, last, stewards, seen, found)
+            _take(document, last, stewards, library=library, seen=seen, found=found)
         except RulesInvalid as error:
             found.faults += (*error.faults, *(() if document.text == last.text else last.faults))
     found.faults += _settled(found.active, found.served, seen.files)
@@ -128,14 +164,17 @@ def _take(
     document: SignedDocument,
     last: _LastGood,
     stewards: tuple[VerifierKey, ...],
+    *,
+    library: Library,
     seen: Seen,
     found: _Found,
 ) -> None:
     """Have a document be active, and told of unless the ledger knows it as it is."""
     voucher = vouched(document.text, document.note, stewards, file=document.file)
-    rules = last.rules if document.text == last.text else None
-    if rules is None:
-        rules = load_rules(document.text, file=document.file, after=last.rules)
+    if last.rules is None or document.text == last.text:
+        rules = library.rules(document.text, file=document.file)
+    else:
+        rules = library.next(document.text, last.rules, file=document.file)
     require_said(voucher, rules, file=document.file)
     name = rules.dataset.id
     if document.name != name:
@@ -256,7 +295,7 @@ def _last_good(
     name: str,
     kept: Mapping[tuple[str, str], bytes],
     stewards: tuple[VerifierKey, ...],
-    at_hand: Mapping[str, Rules],
+    library: Library,
     seen: Seen,
 ) -> _LastGood:
     """Return the revision that served before, or why it cannot any more."""
@@ -270,7 +309,7 @@ def _last_good(
     except RulesInvalid as error:
         faults = error.faults
     try:
-        rules = at_hand.get(digest_of(text)) or load_rules(text, file=file)
+        rules = library.rules(text, file=file)
     except RulesInvalid as error:
         return _LastGood(text, note, faults=(*faults, *error.faults))
     return _LastGood(text, note, rules, (*faults, *seen.faults_of(rules, file)))

@@ -12,6 +12,7 @@ from aiohttp import web
 from gateway.serving.closed import closed_told
 from gateway.serving.handshake import handshaking
 from gateway.serving.tls import Tls
+from gateway.serving.turns import turns_for_threads
 from gateway.web.transport import ClosingHandler, ClosingServer
 from gateway.wiring import Parts, api_of
 
@@ -33,7 +34,7 @@ async def answering(parts: Parts, listening: socket.socket, tls: Tls | None) -> 
     server = ClosingServer(api.handle)
     runner = web.ServerRunner(server, shutdown_timeout=FINISH_S)
     await runner.setup()
-    async with parts.issuers.kept_fresh(), closed_told(parts.ledger):
+    async with parts.issuers.kept_fresh(), closed_told(parts.ledger), turns_for_threads():
         try:
             if tls is None:
                 await web.SockSite(runner, listening, backlog=BACKLOG).start()

@@ -555,6 +555,11 @@ async def test_a_home_that_does_not_say_whom_it_trusts_renews_nothing(house: Hou
     assert (house.revisions, len(house.recorded)) == ([1], 1)
 
 
+SHORT_S = 0.0002
+"""How long an asker rests. A loop that never waits for anything keeps the interpreter's lock from its threads
+for seconds, as no loop with sockets does (tests/e2e/test_renewal.py renews under a flood of requests)."""
+
+
 async def reloaded(house: House, times: int) -> int:
     """Renew so often under two datasets that change together; return how many requests were decided."""
     seen = 0
@@ -571,7 +576,7 @@ async def reloaded(house: House, times: int) -> int:
             # One mapping throughout: both datasets were renewed together, or neither.
             assert {each.dataset.revision for each in rules.values()} == {permit.dataset.revision}
             seen += 1
-            await asyncio.sleep(0)
+            await asyncio.sleep(SHORT_S)
 
     askers = [asyncio.create_task(ask()) for _ in range(8)]
     for number in range(2, times + 2):

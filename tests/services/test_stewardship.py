@@ -1,18 +1,15 @@
 """Which sharing rules are active, also when a document is broken (promise P3)."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from house import signed, steward_of
 from real_data import PUMS, PUMS_RULES
 
-from gateway.policy.rules import Rules
 from gateway.services import stewardship
 from gateway.services.documents import read_documents
-from gateway.services.stewardship import RULES, SIGNATURE, Activation
+from gateway.services.stewardship import RULES, SIGNATURE, Activation, Library
 from gateway.terms.entry import Change
-from gateway.terms.identifiers import DatasetId
 from gateway.transparency.note import parse_vkey
 
 BROKEN = PUMS_RULES.replace("revision: 1", "revision: 2\nrevison: 2")
@@ -36,11 +33,9 @@ def folder_with(tmp_path: Path, text: str, name: str = f"{PUMS}.yaml") -> Path:
     return tmp_path
 
 
-def activated(
-    folder: Path, known: tuple[Change, ...], *, loaded: Mapping[DatasetId, Rules] | None = None
-) -> Activation:
+def activated(folder: Path, known: tuple[Change, ...], *, library: Library | None = None) -> Activation:
     stewards = (parse_vkey(STEWARD.vkey),)
-    return stewardship.activated(read_documents(folder), stewards, known, loaded=loaded)
+    return stewardship.activated(read_documents(folder), stewards, known, library=library)
 
 
 def changes_of(found: Activation) -> tuple[Change, ...]:
@@ -158,9 +153,30 @@ def test_p3_the_next_revision_serves_and_is_told_to_the_ledger(tmp_path: Path) -
 
 def test_a_document_at_hand_is_not_read_again(tmp_path: Path) -> None:
     first = activated(folder_with(tmp_path, PUMS_RULES), KNOWN)
-    again = activated(tmp_path, KNOWN, loaded=first.rules)
+    again = activated(tmp_path, KNOWN, library=Library(first.rules.values()))
 
     assert again.rules[PUMS] is first.rules[PUMS]
+
+
+def test_a_revision_is_read_once_however_often_it_is_judged(tmp_path: Path) -> None:
+    library = Library()
+    folder = folder_with(tmp_path, PUMS_RULES.replace("revision: 1", "revision: 2"))
+    first, again = [activated(folder, KNOWN, library=library) for _ in range(2)]
+
+    assert again.rules[PUMS] is first.rules[PUMS]
+
+
+def test_p3_a_document_at_hand_may_still_not_follow_what_is_active(tmp_path: Path) -> None:
+    """Promise P3: that it was read before says nothing of what it may replace."""
+    older = activated(folder_with(tmp_path, PUMS_RULES), KNOWN)
+    newer = known_as(PUMS, PUMS_RULES.replace("revision: 1", "revision: 2"))
+
+    found = activated(tmp_path, newer, library=Library(older.rules.values()))
+
+    assert found.rules[PUMS].dataset.revision == 2
+    assert [fault.message for fault in found.faults] == [
+        "revision 2 is active: what differs from it is revision 3"
+    ]
 
 
 def test_p3_a_revision_that_cannot_serve_beside_the_others_leaves_the_last_good_one_active(
