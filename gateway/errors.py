@@ -6,6 +6,7 @@
     │   ├── QuestionRefused           well-formed, but outside what can be asked (names what and why)
     │   ├── BodyTooLarge
     │   ├── NotAcceptable             no format the caller accepts
+    │   ├── EncryptionKeyRequired     no key to encrypt the reply to
     │   ├── UnsupportedContent        a content type the path does not take
     │   ├── PathUnknown
     │   └── MethodNotAllowed
@@ -79,6 +80,10 @@ class QuestionRefused(Malformed):
 
 class BodyTooLarge(Malformed):
     """The body is larger than the path takes."""
+
+
+class EncryptionKeyRequired(Malformed):
+    """The reply would be encrypted, and the client has no key to encrypt to."""
 
 
 class NotAcceptable(Malformed):

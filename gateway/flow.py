@@ -38,8 +38,9 @@ class Steps:
     charge: Callable[[Query, Caller, Permit, Plan], Awaitable[Charge | StoredAnswer | None]]
     slot: Callable[[Plan, Charge | StoredAnswer | None], AbstractAsyncContextManager[None]]
     execute: Callable[[Plan], Awaitable[UnprotectedFrame]]
-    protect: Callable[[Query, Caller, Plan, Charge | None, UnprotectedFrame], Awaitable[Reply]]
+    protect: Callable[[Query, Caller, Permit, Plan, Charge | None, UnprotectedFrame], Awaitable[Reply]]
     repeat: Callable[[Query, Plan, StoredAnswer], Reply]
+    encrypt: Callable[[Query, Caller, Permit, Reply], Awaitable[Reply]]
     record: Callable[[Query, Seen, Reply], Awaitable[Receipt]]
     abandon: Callable[[int], None]
 
@@ -80,7 +81,8 @@ async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
                     reply = steps.repeat(query, plan, charge)  # paid and answered before: the same bytes
                 else:
                     frame = await steps.execute(plan)  # (5)
-                    reply = await steps.protect(query, caller, plan, charge, frame)  # (6)
+                    reply = await steps.protect(query, caller, permit, plan, charge, frame)  # (6)
+            reply = await steps.encrypt(query, caller, permit, reply)  # to the client, where wanted
             steps.stand(caller, permit)  # what was stopped while this was in flight does not leave
             return reply  # noqa: TRY300  inside, as whatever fails here is the one failure below
         except Exception as error:  # SECURITY: one failure for the outside, whatever happened (P5)

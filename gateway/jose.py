@@ -20,6 +20,11 @@ PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 Jwk = dict[str, str]
 
 COORDINATE_BYTES = 32
+JWE_ALG: Final = "ECDH-ES+A256KW"
+JWE_ENC: Final = "A256GCM"
+"""How replies are encrypted to a client (RFC 7518 sections 4.6 and 5.3); nothing else is, or is read."""
+JOSE_TYPE: Final = "application/jose"
+"""The media type of compact serialisations (RFC 7515 section 9.2.1)."""
 KEYS_MAX: Final = 4096
 """Public keys and thumbprints kept after they were read once; what they are is a function of their text."""
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]*")

@@ -34,6 +34,7 @@ PROBLEM_TYPES: Final[Mapping[type[Exception], ProblemType]] = {
     errors.QuestionRefused: ProblemType("question-refused", 422, "This cannot be asked"),
     errors.BodyTooLarge: ProblemType("body-too-large", 413, "The body is too large"),
     errors.NotAcceptable: ProblemType("not-acceptable", 406, "No format that you accept"),
+    errors.EncryptionKeyRequired: ProblemType("encryption-key-required", 403, "No key to encrypt to"),
     errors.UnsupportedContent: ProblemType("unsupported-content", 415, "Content type not taken here"),
     errors.PathUnknown: ProblemType("path-unknown", 404, "Nothing at this path"),
     errors.MethodNotAllowed: ProblemType("method-not-allowed", 405, "Method not allowed here"),

@@ -51,6 +51,7 @@ from gateway.settings import FILE_NAME, Settings, load_settings, settings_text
 from gateway.steps.authenticate import Authenticate
 from gateway.steps.charge import MakeCharge
 from gateway.steps.decide import Decide
+from gateway.steps.encrypt import Encrypt
 from gateway.steps.kept import Kept
 from gateway.steps.place import Places
 from gateway.steps.plan import MakePlan, described
@@ -310,11 +311,13 @@ def _steps(gateway: Parts, authenticate: Authenticate) -> flow.Steps:
     """Return the eight steps of ``flow.py``, each with what it needs."""
     settings = gateway.settings
     kept = Kept.of_boot(gateway.volatile, gateway.nonce_secret, gateway.clock)
+    encrypt = Encrypt(lambda: gateway.current.registry)
+    planning = ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")
     return flow.Steps(
         authenticate=authenticate,
         decide=Decide(lambda: gateway.current.rules, gateway.clock),
         stand=Stand(lambda: gateway.current.registry, gateway.clock),
-        plan=MakePlan(gateway.keyring, ThreadPoolExecutor(max_workers=1, thread_name_prefix="planning")),
+        plan=MakePlan(gateway.keyring, planning, encrypt.recipient),
         place=Places(total=settings.places, each=settings.places_each),
         describe=described,
         charge=MakeCharge(gateway.ledger, gateway.keyring.pseudonym_keys.claim_key),
@@ -322,6 +325,7 @@ def _steps(gateway: Parts, authenticate: Authenticate) -> flow.Steps:
         execute=gateway.engine.execute,
         protect=Protect(gateway.keyring, kept),
         repeat=Repeat(kept),
+        encrypt=encrypt,
         record=Record(gateway.ledger, gateway.on_changes),
         abandon=gateway.ledger.abandon,
     )

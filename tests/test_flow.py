@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,23 @@ from gateway.ledger.audit import verify_store
 from gateway.ledger.port import EntryRefused
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.problems import PROBLEM_TYPES
+from gateway.registry.registry import Registry
 from gateway.steps.charge import MakeCharge
+from gateway.steps.encrypt import Encrypt
 from gateway.steps.place import Places
 from gateway.steps.record import Record
+from gateway.terms.caller import Caller
 from gateway.terms.charge import StoredAnswer
 from gateway.terms.entry import Basis, EntryKind, Erasure
 from gateway.terms.frame import UnprotectedIntegers
 from gateway.terms.identifiers import RequestId
 from gateway.terms.loss import BudgetNode, Loss
+from gateway.terms.permit import Permit
 from gateway.terms.plan import Plan
+from gateway.terms.query import Query
 from gateway.terms.reply import Released, Reply, Unrecorded
+from gateway.transparency.proof import verify_receipt
+from gateway.transparency.tree import ProofInvalid
 
 LINEAGE = BudgetNode(a_statistic_plan().dataset.source.lineage)
 SECRET = b"4711 people, three of them named"
@@ -101,6 +108,7 @@ class World:
             "execute": execute,
             "protect": protect,
             "repeat": lambda _q, _p, stored: Reply(status=200, content_type="text/plain", body=stored.answer),
+            "encrypt": Encrypt(lambda: Registry.of(())),
             "record": Record(self.ledger, lambda _: None),
             "abandon": self.ledger.abandon,
         } | overrides
@@ -181,10 +189,28 @@ async def test_the_steps_run_in_order_and_the_reply_carries_its_receipt(world: W
     assert outcome.reply.body == SECRET
     assert world.calls == [
         "authenticate", "decide", "stand", "plan", "place", "charge", "slot", "execute", "protect",
-        "slot-end", "stand", "record",
+        "slot-end", "encrypt", "stand", "record",
     ]  # fmt: skip
     assert await world.kinds() == ["charge", "release"]
     assert json.loads(outcome.receipt.entry)["charge"] == 0
+
+
+async def test_an_encrypted_reply_is_committed_to_beside_its_plaintext(world: World) -> None:
+    """So that who has the plaintext and the receipt proves what was answered, without the key."""
+
+    async def encrypt(_query: Query, _caller: Caller, _permit: Permit, reply: Reply) -> Reply:
+        return replace(reply, body=b"sealed", plain=reply.body)
+
+    outcome = await flow.serve(a_query(), world.steps(encrypt=encrypt))
+
+    assert isinstance(outcome, Released)
+    assert outcome.reply.body == b"sealed"
+    receipt = {"proof": outcome.receipt.proof, "entry": outcome.receipt.entry, "salt": outcome.receipt.salt}
+    vkey = world.keyring.log.vkey
+    assert verify_receipt(**receipt, body=b"sealed", plain=SECRET, vkey=vkey).index == outcome.receipt.index
+    for body, plain, said in ((b"sealed", b"other", "plaintext"), (SECRET, None, "body")):
+        with pytest.raises(ProofInvalid, match=f"does not commit to this {said}"):
+            verify_receipt(**receipt, body=body, plain=plain, vkey=vkey)
 
 
 async def test_a_dry_run_ends_after_planning(world: World) -> None:

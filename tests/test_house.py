@@ -41,6 +41,7 @@ HOMES: dict[str, set[str]] = {
     "cryptography": {"identity", "keyring", "ledger", "pseudonym", "order", "jose", "transparency", "client"},
     "duckdb": {"engines"},
     "jinja2": {"web"},
+    "joserfc": {"delivery", "client"},
     "jwt": {"identity", "keyring", "client"},
     "msgspec": {"delivery", "engines", "ledger", "serving", "keyring"},
     "numpy": {"engines", "pseudonym", "order", "synthetic"},

@@ -73,6 +73,7 @@ def _outcome(file: Path, vkeys: str) -> dict[str, object]:
         "size": verified.size,
         "origin": verified.origin,
         "body": stored.body is not None,
+        "plain": stored.plain is not None,
         "entry": verified.entry,
     }
 
@@ -80,8 +81,19 @@ def _outcome(file: Path, vkeys: str) -> dict[str, object]:
 def _words(outcome: dict[str, object]) -> str:
     if not outcome["verified"]:
         return f"NOT verified: {outcome['why']}"
-    only = "" if outcome["body"] else " (its place only: the file holds no answer)"
-    return f"verified: entry {outcome['index']} of {outcome['size']} in {outcome['origin']}{only}"
+    return f"verified: entry {outcome['index']} of {outcome['size']} in {outcome['origin']}{_held(outcome)}"
+
+
+def _held(outcome: dict[str, object]) -> str:
+    match outcome["body"], outcome["plain"]:
+        case True, True:
+            return " (the answer as it came, encrypted, and what it says)"
+        case True, False:
+            return ""
+        case False, True:
+            return " (what the answer says; the file does not hold it as it came)"
+        case _:
+            return " (its place only: the file holds no answer)"
 
 
 def _profile_key() -> str:

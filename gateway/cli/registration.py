@@ -111,7 +111,8 @@ def client() -> None:
     "keys",
     multiple=True,
     type=KEY_FILE,
-    help="File with the client's public key as a JWK; twice while a key is being replaced.",
+    help="File with a public key of the client as a JWK; twice while one is being replaced. "
+    'One with "use": "enc" is for replies to be encrypted to.',
 )
 @click.option(
     "--certificate",
@@ -154,7 +155,7 @@ def client_key() -> None:
 @AS_JSON
 @click.pass_obj
 def add_key(home: Path, name: str, file: Path, *, as_json: bool) -> None:
-    """Give a client a second public key."""
+    """Give a client a second public key, or one with "use": "enc" to encrypt replies to."""
     carry_out(home, AddKey(client=name, key=_jwk(file)), as_json=as_json)
 
 

@@ -6,6 +6,7 @@ Nothing of the server is imported here, so a firm installs only the base distrib
 """
 
 from gateway.client.answer import Answer
+from gateway.client.decryption import DecryptionKey
 from gateway.client.failures import AnswerRefused, ClientFailure, GatewayUnreachable, ProfileInvalid
 from gateway.client.keys import ClientKey
 from gateway.client.login import Prompt
@@ -21,6 +22,7 @@ __all__ = [
     "AnswerRefused",
     "ClientFailure",
     "ClientKey",
+    "DecryptionKey",
     "Gateway",
     "GatewayProblem",
     "GatewayUnreachable",

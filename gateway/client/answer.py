@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gateway.client.receipt import StoredReceipt
+from gateway.terms.identifiers import Thumbprint
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]  # pandas ships no types
@@ -20,6 +21,8 @@ class Answer:
     receipt: StoredReceipt | None = field(default=None, repr=False)
     next_cursor: str | None = field(default=None, repr=False)
     """Where the next page of rows begins; None on the last one."""
+    encrypted_to: Thumbprint | None = None
+    """Of our keys, the one that the body was encrypted to on its way; None: it came in clear."""
 
     @property
     def document(self) -> dict[str, Any]:

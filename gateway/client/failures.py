@@ -3,7 +3,8 @@
     ClientFailure
     ├── GatewayProblem       the gateway refuses or fails, in its own words (``problem.py``)
     ├── GatewayUnreachable   no answer came: network, certificate, time
-    ├── AnswerRefused        an answer came, but nothing proves that it was recorded as it is
+    ├── AnswerRefused        an answer came, but nothing proves that it was recorded as it is,
+    │                        or it is not encrypted as it was asked for
     └── ProfileInvalid       what ``gateway login`` keeps is missing or is not as it must be
 
 A message is one sentence that says what to do; never a token, a key or a cell.
@@ -19,7 +20,7 @@ class GatewayUnreachable(ClientFailure):
 
 
 class AnswerRefused(ClientFailure):
-    """The answer's receipt is missing, does not verify, or is of something else."""
+    """The answer's receipt is missing, does not verify, is of something else; or it does not decrypt."""
 
 
 class ProfileInvalid(ClientFailure):

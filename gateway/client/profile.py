@@ -1,7 +1,8 @@
 """What a firm's machine remembers between commands: one folder that only its owner may read.
 
     profile.json     the gateway, who we are to it, for which purpose, and the log's verifier key
-    client.pem       the private key (or wherever ``key`` points), mode 0600
+    client.pem       the private key (or wherever ``key`` points), mode 0600; those that answers are
+                     encrypted to are wherever ``encryption_keys`` points
     connect.secret   the secret of ``gateway connect``'s address, mode 0600
 
 No token is kept. The log's key is trusted on first use unless it was given; a gateway that later
@@ -14,10 +15,12 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from gateway.client.decryption import DecryptionKey, require_few
 from gateway.client.failures import ProfileInvalid
 from gateway.client.keys import ClientKey
+from gateway.client.private_key import PrivateKey
 from gateway.client.tls import tls_context
 
 FOLDER_VARIABLE: Final = "GATEWAY_PROFILE"
@@ -29,6 +32,7 @@ SECRET_BYTES: Final = 24
 OWNER_ONLY: Final = 0o700
 FILE_BYTES_MAX: Final = 64 * 1024
 MAY_BE_EMPTY: Final = frozenset({"ca", "certificate"})
+Key = TypeVar("Key", bound=PrivateKey)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,8 @@ class Profile:
     """Path of the file with the authorities that may vouch for the gateway; empty: the system's."""
     certificate: str = ""
     """Path of the certificate over ``key`` that says who we are; empty: the key itself says so."""
+    encryption_keys: tuple[str, ...] = ()
+    """Paths of the private keys that answers are encrypted to; none: they come in clear."""
 
     @classmethod
     def load(cls, folder: Path) -> "Profile":
@@ -59,12 +65,14 @@ class Profile:
         try:
             _check_owner(file)
             document = json.loads(file.read_bytes()[:FILE_BYTES_MAX])
-            return cls(**{name: _text(document, name) for name in cls.__slots__ if name in document})
+            encryption_keys = _texts(document.pop("encryption_keys", []))
+            texts = {name: _text(document, name) for name in cls.__slots__ if name in document}
+            return cls(**texts, encryption_keys=encryption_keys)
         except FileNotFoundError as error:
             raise ProfileInvalid(
                 "no gateway is known here yet; run: gateway login --gateway URL --client ID --purpose P"
             ) from error
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ProfileInvalid(
                 f"`{file}` cannot be read; remove it and run `gateway login` anew"
             ) from error
@@ -75,18 +83,19 @@ class Profile:
         write_private(folder / FILE_NAME, json.dumps(asdict(self), indent=2) + "\n")
 
     def gateway_options(self) -> dict[str, Any]:
-        """Return what ``Gateway`` needs to ask as this client: name, key or certificate, whom to trust.
+        """Return what ``Gateway`` needs to ask as this client: name, keys or certificate, whom to trust.
 
         Raises:
             ProfileInvalid: A file is not there or cannot be used.
 
         """
+        who = {"client": self.client, "decryption_keys": self.decryption_keys()}
         ca = Path(self.ca) if self.ca else None
         if self.certificate:
             tls = tls_context(ca=ca, certificate=Path(self.certificate), key=Path(self.key))
-            return {"client": self.client, "key": None, "tls": tls}
+            return {**who, "key": None, "tls": tls}
         trusted = None if ca is None else tls_context(ca=ca)
-        return {"client": self.client, "key": self.private_key(), "tls": trusted}
+        return {**who, "key": self.private_key(), "tls": trusted}
 
     def private_key(self) -> ClientKey:
         """Return the client's key.
@@ -95,12 +104,30 @@ class Profile:
             ProfileInvalid: The file is not there, is no P-256 key, or others may read it.
 
         """
+        return _loaded(ClientKey, self.key, "--key")
+
+    def decryption_keys(self) -> tuple[DecryptionKey, ...]:
+        """Return the keys that answers are encrypted to.
+
+        Raises:
+            ProfileInvalid: A file is not there, is no P-256 key, or others may read it; or too many.
+
+        """
+        keys = tuple(_loaded(DecryptionKey, path, "--encryption-key") for path in self.encryption_keys)
         try:
-            return ClientKey.load(self.key)
-        except FileNotFoundError as error:
-            raise ProfileInvalid(f"there is no key file `{self.key}`; name it with --key") from error
-        except (OSError, ValueError, TypeError) as error:
-            raise ProfileInvalid(f"the key file `{self.key}` cannot be used: {error}") from error
+            require_few(keys)
+        except ValueError as error:
+            raise ProfileInvalid(f"{error}; name them anew with --encryption-key") from error
+        return keys
+
+
+def _loaded(kind: type[Key], path: str, option: str) -> Key:
+    try:
+        return kind.load(path)
+    except FileNotFoundError as error:
+        raise ProfileInvalid(f"there is no key file `{path}`; name it with {option}") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise ProfileInvalid(f"the key file `{path}` cannot be used: {error}") from error
 
 
 def profile_folder(environment: Mapping[str, str]) -> Path:
@@ -166,6 +193,12 @@ def _text(document: Mapping[str, object], name: str) -> str:
     if not isinstance(value, str) or not (value or name in MAY_BE_EMPTY):
         raise ValueError(f"`{name}` is not a text")
     return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        raise ValueError("`encryption_keys` is not a list of texts")
+    return tuple(value)
 
 
 def write_private(file: Path, text: str) -> None:

@@ -1,9 +1,9 @@
 """The proof that an answer stands in the gateway's log, kept beside the answer.
 
-A receipt file is JSON with three members in base64url: ``receipt`` (the c2sp.org/tlog-proof text),
-``entry`` (the log entry) and ``body`` (the answer's bytes). It verifies offline against the log's
-verifier keys, which the caller must have from somewhere else than this answer. A receipt handed to an
-auditor may go without its body; then it proves the entry's place and nothing about an answer.
+A receipt file is JSON with members in base64url: ``receipt`` (the c2sp.org/tlog-proof text), ``entry`` (the
+log entry), ``body`` (the answer's bytes) and, of an encrypted answer, ``plain`` (what they say). It verifies
+offline against the log's verifier keys, which the caller must have from somewhere else than this answer. A
+receipt handed to an auditor may go without them; then it proves the entry's place, and no answer.
 """
 
 import json
@@ -15,6 +15,7 @@ from typing import Final
 
 from gateway.client.failures import AnswerRefused, ClientFailure
 from gateway.jose import base64url, base64url_decoded
+from gateway.terms.identifiers import Thumbprint
 from gateway.transparency.proof import VerifiedReceipt, salt_of, verify_receipt
 from gateway.transparency.tree import ProofInvalid
 
@@ -22,7 +23,7 @@ PROOF_HEADER: Final = "Gateway-Receipt"
 ENTRY_HEADER: Final = "Gateway-Entry"
 FILE_BYTES_MAX: Final = 256 * 1024 * 1024
 REFUSAL: Final = 400
-_MEMBERS: Final = frozenset({"receipt", "entry", "body"})
+_MEMBERS: Final = frozenset({"receipt", "entry", "body", "plain"})
 
 
 class ReceiptUnreadable(ClientFailure, ValueError):
@@ -37,16 +38,23 @@ class StoredReceipt:
     entry: bytes = field(repr=False)
     body: bytes | None = field(repr=False)
     """None where it was left out."""
+    plain: bytes | None = field(default=None, repr=False)
+    """What an encrypted body says; None where it came in clear, or was left out."""
 
     def verify(self, vkey: str) -> VerifiedReceipt:
-        """Return where in the log of ``vkey`` (or of several keys, one a line) this very body stands.
+        """Return where in the log of ``vkey`` (or of several keys, one a line) this very answer stands.
 
         Raises:
-            ProofInvalid: The proof, the entry, the body or the signature does not fit; it says which.
+            ProofInvalid: The proof, the entry, the body, what it says, or the signature does not fit.
 
         """
         return verify_receipt(
-            proof=self.proof, entry=self.entry, body=self.body, salt=salt_of(self.proof), vkey=vkey
+            proof=self.proof,
+            entry=self.entry,
+            body=self.body,
+            plain=self.plain,
+            salt=salt_of(self.proof),
+            vkey=vkey,
         )
 
     @property
@@ -56,12 +64,13 @@ class StoredReceipt:
 
     def save(self, path: str | Path) -> None:
         """Write the receipt file; it holds the answer, so keep it as you keep the answer."""
-        body = {} if self.body is None else {"body": base64url(self.body)}
-        Path(path).write_text(json.dumps({**self.place, **body}), encoding="ascii")
+        kept = {"body": self.body, "plain": self.plain}
+        answer = {name: base64url(value) for name, value in kept.items() if value is not None}
+        Path(path).write_text(json.dumps({**self.place, **answer}), encoding="ascii")
 
     def without_body(self) -> "StoredReceipt":
         """Return what may be handed to an auditor who must not see the answer."""
-        return replace(self, body=None)
+        return replace(self, body=None, plain=None)
 
     @classmethod
     def load(cls, path: str | Path) -> "StoredReceipt":
@@ -72,7 +81,12 @@ class StoredReceipt:
 
         """
         members = _members(_read(Path(path)))
-        return cls(proof=members["receipt"], entry=members["entry"], body=members.get("body"))
+        return cls(
+            proof=members["receipt"],
+            entry=members["entry"],
+            body=members.get("body"),
+            plain=members.get("plain"),
+        )
 
 
 def _read(file: Path) -> bytes:
@@ -99,7 +113,7 @@ def _members(text: bytes) -> dict[str, bytes]:
     is_object = isinstance(pairs, list) and all(isinstance(pair, tuple) for pair in pairs)
     members = dict(pairs) if is_object else {}
     if not is_object or len(members) != len(pairs) or not members.keys() <= _MEMBERS:
-        raise ReceiptUnreadable("the receipt file is no object of receipt, entry and body, each once")
+        raise ReceiptUnreadable("the receipt file is no object of receipt, entry, body and plain, each once")
     for name in ("receipt", "entry"):
         if name not in members:
             raise ReceiptUnreadable(f"the receipt file has no `{name}`")
@@ -112,7 +126,9 @@ def _members(text: bytes) -> dict[str, bytes]:
     return decoded
 
 
-def receipt_of(headers: Mapping[str, str], body: bytes) -> StoredReceipt | None:
+def receipt_of(
+    headers: Mapping[str, str], body: bytes, *, plain: bytes | None = None
+) -> StoredReceipt | None:
     """Return the receipt that came with an answer; None where there was none.
 
     Raises:
@@ -123,15 +139,26 @@ def receipt_of(headers: Mapping[str, str], body: bytes) -> StoredReceipt | None:
     if proof is None or entry is None:
         return None
     try:
-        return StoredReceipt(proof=base64url_decoded(proof), entry=base64url_decoded(entry), body=body)
+        return StoredReceipt(
+            proof=base64url_decoded(proof), entry=base64url_decoded(entry), body=body, plain=plain
+        )
     except ValueError as error:
         raise ReceiptUnreadable("the answer's receipt is not base64url") from error
 
 
 def require_receipt(
-    receipt: StoredReceipt | None, *, vkey: str, client: str, status: int, method: str
+    receipt: StoredReceipt | None,
+    *,
+    vkey: str,
+    client: str,
+    status: int,
+    method: str,
+    encrypted_to: Thumbprint | None = None,
 ) -> None:
     """Make sure that an answer stands in the log of ``vkey`` as this client's, with this status.
+
+    SECURITY: of an encrypted one the log has to know the key and what it says. Else somebody on the way
+    could have asked for it in clear, and encrypted what they read, or what they made up, to our public key.
 
     A refusal may come without a receipt: the reply that could not be recorded says just that, and
     a front may answer in the gateway's place. Neither holds data.
@@ -149,6 +176,7 @@ def require_receipt(
             proof=receipt.proof,
             entry=receipt.entry,
             body=None if method == "HEAD" else receipt.body,  # which was recorded and not sent
+            plain=receipt.plain,
             salt=salt_of(receipt.proof),
             vkey=vkey,
         )
@@ -160,6 +188,8 @@ def require_receipt(
         raise AnswerRefused("the answer's receipt is of an answer with another status")
     if status < REFUSAL and facts.get("client") != client:
         raise AnswerRefused("the answer's receipt is of another client's answer")
+    if encrypted_to is not None and facts.get("encrypted_to") != encrypted_to:
+        raise AnswerRefused("the answer's receipt is of an answer that was not encrypted to this key")
 
 
 def verify_file(path: str | Path, vkey: str) -> VerifiedReceipt:

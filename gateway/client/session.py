@@ -3,7 +3,8 @@
 Every request carries a token bound to a key, and a fresh proof over this very request: method, URL,
 query string and body. Tokens are renewed before they expire; the server's nonce is learnt from
 its answers. A question that charges carries an idempotency key, so that asking again after a lost
-answer costs nothing. With the log's key, no answer is given out whose receipt does not verify.
+answer costs nothing. With the log's key, no answer is given out whose receipt does not verify; with
+decryption keys, none that came in clear.
 Nothing is kept on disk: tokens and proof key live as long as the session.
 """
 
@@ -13,23 +14,22 @@ import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote, urlencode
 
 from gateway.client.answer import Answer
+from gateway.client.decryption import Decryption, DecryptionKey, encrypted_accept
 from gateway.client.failures import ProfileInvalid
 from gateway.client.keys import ClientKey
 from gateway.client.login import NONCE_HEADER, Login, Prompt, Token
 from gateway.client.problem import problem_of
-from gateway.client.receipt import REFUSAL, StoredReceipt, receipt_of, require_receipt
+from gateway.client.proved import Proved, proved
+from gateway.client.question import Amount, given, path_of, text_of
+from gateway.client.receipt import REFUSAL
 from gateway.client.saved import SavedRequest
 from gateway.client.wire import Response, Wire
-
-Amount = Decimal | float | str
-"""A number; text and Decimal keep every digit."""
 
 RESOURCE_METADATA: Final = "/.well-known/oauth-protected-resource"
 CURSOR_HEADER: Final = "Gateway-Next"
@@ -45,6 +45,8 @@ class Gateway:
     registered, and the gateway ends TLS itself. ``proof_key`` binds the tokens; a new one is made
     for each session unless one is given (from another custody, for example). ``log_key`` is the log's
     verifier key, got from somewhere else than the answers; with it every receipt is verified on arrival.
+    With ``decryption_keys`` (one, or two while one replaces the other) rows and statistics are asked for
+    encrypted, and refused when they come otherwise.
     """
 
     def __init__(
@@ -56,16 +58,23 @@ class Gateway:
         proof_key: ClientKey | None = None,
         issuer: str | None = None,
         log_key: str | None = None,
+        decryption_keys: Sequence[DecryptionKey] = (),
         tls: ssl.SSLContext | None = None,
         timeout_s: float = 60.0,
     ) -> None:
-        """Remember who we are; nothing is sent before the first call."""
+        """Remember who we are; nothing is sent before the first call.
+
+        Raises:
+            ValueError: More than two decryption keys, or the same twice.
+
+        """
         self.client = client
         self._origin = origin
         self._key = key
         self._proof_key = proof_key or ClientKey.create()
         self._issuer = issuer
         self._log_key = log_key
+        self._decryption = Decryption(decryption_keys)
         self._tls = tls
         self._timeout_s = timeout_s
         self._purpose: str | None = None
@@ -145,8 +154,8 @@ class Gateway:
             GatewayProblem: Refused, not answered in time, or nothing that the rules let anybody approve.
 
         """
-        path = _path(dataset, "query" if question.get("sql") is not None else "records")
-        body = json.dumps(_given(**question), default=_number)
+        path = path_of(dataset, "query" if question.get("sql") is not None else "records")
+        body = text_of(given(**question))
         asked = {"saved_method": "POST", "saved_path": path, "saved_body": body, "saved_days": str(days)}
         token = await self._login.activated(purpose, on_prompt, **asked)
         return SavedRequest(
@@ -192,8 +201,8 @@ class Gateway:
 
         ``accept`` picks the media type of the body: JSON (which ``frame`` needs), NDJSON or CSV.
         """
-        question = _given(select=select, where=where, limit=limit, cursor=cursor)
-        return await self._ask("POST", _path(dataset, "records"), question, {"Accept": accept})
+        question = given(select=select, where=where, limit=limit, cursor=cursor)
+        return await self._ask("POST", path_of(dataset, "records"), question, {"Accept": accept})
 
     async def proxy(self, dataset: str, path: str, params: Mapping[str, str | int] | None = None) -> Answer:
         """Return the rows of an upstream's own path with personal data treated.
@@ -202,7 +211,7 @@ class Gateway:
         value for a cursor's parameter is ``next_cursor`` of an earlier answer.
         """
         query_string = urlencode(params or {}, quote_via=quote)
-        target = _path(dataset, "proxy") + "/" + path.removeprefix("/")
+        target = path_of(dataset, "proxy") + "/" + path.removeprefix("/")
         return await self._ask("GET", target, query_string=query_string)
 
     async def all_records(
@@ -241,10 +250,10 @@ class Gateway:
         Asking again with the same ``idempotency_key`` gives the same answer and costs nothing; one
         is made up for each call unless given.
         """
-        question = _given(sql=sql, epsilon=epsilon, rho=rho, margin=margin)
+        question = given(sql=sql, epsilon=epsilon, rho=rho, margin=margin)
         key = idempotency_key or str(uuid.uuid4())
         headers = {"Idempotency-Key": key, "Accept": accept}
-        return await self._ask("POST", _path(dataset, "query"), question, headers)
+        return await self._ask("POST", path_of(dataset, "query"), question, headers)
 
     async def lookup(
         self,
@@ -261,8 +270,8 @@ class Gateway:
         again with the same ``idempotency_key`` costs nothing for ten minutes.
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4()), "Accept": accept}
-        question = _given(keys=list(keys), select=select)
-        return await self._ask("POST", _path(dataset, "lookup"), question, headers)
+        question = given(keys=list(keys), select=select)
+        return await self._ask("POST", path_of(dataset, "lookup"), question, headers)
 
     async def plan(self, dataset: str, **question: object) -> Answer:
         """Return what a question would cost and how well it would be answered; touches no data.
@@ -271,7 +280,7 @@ class Gateway:
         """
         rows = "of=lookup" if "keys" in question else "of=records"
         of = "" if "sql" in question else rows
-        return await self._ask("POST", _path(dataset, "plan"), _given(**question), query_string=of)
+        return await self._ask("POST", path_of(dataset, "plan"), given(**question), query_string=of)
 
     async def _ask(
         self,
@@ -288,22 +297,24 @@ class Gateway:
             GatewayProblem: The gateway refuses or fails, in its own words.
 
         """
-        body = b"" if question is None else json.dumps(question, default=_number).encode()
+        body = b"" if question is None else text_of(question).encode()
         return await self._answered(method, path, query_string, body, headers or {})
 
     async def _answered(
         self, method: str, path: str, query_string: str, body: bytes, headers: Mapping[str, str]
     ) -> Answer:
         """Return the answer to these very bytes, unless it is a refusal."""
-        response, receipt = await self._proved(method, path, query_string, body, headers)
+        found = await self._proved(method, path, query_string, body, headers)
+        response = found.response
         if response.status >= REFUSAL:
-            raise problem_of(response.status, response.content_type, response.body, receipt)
+            raise problem_of(response.status, response.content_type, response.body, found.receipt)
         return Answer(
             status=response.status,
             content_type=response.content_type,
             body=response.body,
-            receipt=receipt,
+            receipt=found.receipt,
             next_cursor=response.headers.get(CURSOR_HEADER),
+            encrypted_to=found.encrypted_to,
         )
 
     async def forward(
@@ -315,23 +326,22 @@ class Gateway:
 
         Raises:
             GatewayProblem: The gateway gives no token.
-            AnswerRefused: The answer's receipt does not verify.
+            AnswerRefused: The answer's receipt does not verify, or it is not encrypted as it has to be.
 
         """
-        response, _ = await self._proved(method, path, query_string, body, headers)
-        return response
+        return (await self._proved(method, path, query_string, body, headers)).response
 
     async def _proved(
         self, method: str, path: str, query_string: str, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[Response, StoredReceipt | None]:
-        """Return the answer to one signed request, its receipt verified where the log's key is known."""
+    ) -> Proved:
+        """Return the answer to one signed request, as it may be used."""
+        decryption = self._decryption if self._decryption.is_wanted(path) else None
+        if decryption is not None:
+            headers = {**headers, "Accept": encrypted_accept(headers.get("Accept", JSON))}
         response = await self._signed(method, path, query_string, body, headers)
-        receipt = receipt_of(response.headers, response.body)
-        if self._log_key is not None:
-            require_receipt(
-                receipt, vkey=self._log_key, client=self.client, status=response.status, method=method
-            )
-        return response, receipt
+        return await proved(
+            response, method=method, client=self.client, log_key=self._log_key, decryption=decryption
+        )
 
     async def _signed(
         self, method: str, path: str, query_string: str, body: bytes, extra: Mapping[str, str]
@@ -375,22 +385,6 @@ class Gateway:
 
     def __repr__(self) -> str:
         return f"Gateway({self._origin!r}, client={self.client!r}, purpose={self._purpose!r})"
-
-
-def _path(dataset: str, what: str) -> str:
-    return f"/v1/datasets/{quote(dataset, safe='')}/{what}"
-
-
-def _given(**members: object) -> dict[str, object]:
-    """Return the members that were given."""
-    return {name: value for name, value in members.items() if value is not None}
-
-
-def _number(value: object) -> object:
-    """Write a Decimal as text, for a JSON number would lose digits on its way through a float; a date too."""
-    if isinstance(value, Decimal | date):
-        return str(value)
-    raise TypeError(f"cannot be sent: {type(value).__name__}")
 
 
 def _challenge_of(response: Response) -> str:

@@ -10,7 +10,8 @@ so a second try cannot cost twice. Knows nothing of tokens.
 import ipaddress
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -31,12 +32,19 @@ class Response:
     """A complete answer, whatever its status."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: MutableMapping[str, str]
+    """By names whose case means nothing."""
     body: bytes = field(repr=False)
 
     @property
     def content_type(self) -> str:
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    def saying(self, content_type: str, body: bytes) -> "Response":
+        """Return the same answer with what its body was found to say."""
+        headers = copy(self.headers)
+        headers["Content-Type"] = content_type
+        return Response(status=self.status, headers=headers, body=body)
 
 
 class ResponseTooLarge(ClientFailure):

@@ -1,4 +1,4 @@
-"""The formats a reply can have, which one a caller gets, and how protected content is written in it.
+"""The forms a reply can have, which one a caller gets, and how protected content is written in a format.
 
 JSON carries everything: the envelope and, last, ``rows``. NDJSON (one object a line) and CSV (``csv_text.py``
 says how formulas are defused) carry the rows alone; what else a caller must know stands in headers.
@@ -16,11 +16,12 @@ from typing import Final, cast
 
 import pyarrow as pa
 
-from gateway.delivery.accept import ranges_of, weight_of
+from gateway.delivery.accept import MediaRange, ranges_of, weight_of
 from gateway.delivery.csv_text import header_of, records_of, text_cells
 from gateway.delivery.json_text import array_of, decimal_text, json_of, lines_of
 from gateway.errors import NotAcceptable
-from gateway.terms.format import Format
+from gateway.jose import JOSE_TYPE
+from gateway.terms.format import ANYHOW, Delivery, Form, Format
 from gateway.terms.frame import Columns, Values
 from gateway.terms.predicate import Literal
 
@@ -34,22 +35,37 @@ _KINDS: Final = frozenset({str, int, Decimal, date, bool, NoneType})
 
 
 @lru_cache(maxsize=ACCEPTS_MAX)
-def negotiate(accept: str) -> Format:
-    """Return the format that ``Accept`` prefers; an empty field accepts everything.
+def negotiate(accept: str, delivery: Delivery = ANYHOW) -> Form:
+    """Return the form that ``Accept`` prefers, of those that may leave; an empty field accepts everything.
+
+    ``application/jose`` is any format encrypted, and its parameter ``cty`` says which. What could be either
+    is not encrypted.
 
     Raises:
-        NotAcceptable: The field accepts none of the formats, or is too long to read.
+        NotAcceptable: The field accepts none of the forms, or is too long to read.
 
     """
-    if not accept.strip(" \t,"):
-        return Format.JSON
+    may_be = (True,) if delivery.encrypted else (False, True)
+    forms = [Form(each, encrypted) for encrypted in may_be for each in Format if each in delivery.formats]
+    accept = accept if accept.strip(" \t,") else "*/*"
     ranges = ranges_of(accept) if len(accept) <= ACCEPT_CHARS_MAX else ()
-    weights = {form: weight_of(form.media_type, _UTF_8, ranges) for form in Format}
-    best = max(Format, key=weights.__getitem__)  # the first of equals
+    weights = {form: _weight_of(form, ranges) for form in forms}
+    best = max(forms, key=weights.__getitem__)  # the first of equals
     if weights[best] == 0:
-        offered = ", ".join(f"`{form.media_type}`" for form in Format)
+        offered = ", ".join(f"`{_media_type(form)}`" for form in forms if form.encrypted == may_be[0])
         raise NotAcceptable(f"accept one of {offered}, in at most {ACCEPT_CHARS_MAX} characters")
     return best
+
+
+def _weight_of(form: Form, ranges: tuple[MediaRange, ...]) -> int:
+    if form.encrypted:
+        return weight_of(JOSE_TYPE, frozenset({("cty", form.format.media_type)}), ranges)
+    return weight_of(form.format.media_type, _UTF_8, ranges)
+
+
+def _media_type(form: Form) -> str:
+    inside = form.format.media_type
+    return f'{JOSE_TYPE}; cty="{inside}"' if form.encrypted else inside
 
 
 def write_rows(columns: Columns, form: Format, envelope: Mapping[str, object]) -> tuple[str, bytes]:

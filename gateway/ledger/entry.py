@@ -2,7 +2,7 @@
 
     v, kind, id, ts         version, kind, request id, Unix milliseconds
     facts                   public facts: no personal data, no client text
-    commitments             field -> commitment; ``body`` is what was sent
+    commitments             field -> commitment; ``body`` is what was sent, ``plain`` what it encrypts
     charge                  RELEASE, RECOVER, a charged ERROR: the index of the charge it closes
     debits                  CHARGE: node, rho, delta, where keys were tried keys; and the sums after it
     changes                 kind/id of each registry record put with it; ``change.N`` commits to the record
@@ -27,7 +27,7 @@ from gateway.terms.identifiers import RequestId
 from gateway.terms.loss import Debit, Loss
 from gateway.transparency.canonical import INTEGER_MAX
 from gateway.transparency.commitment import commitment
-from gateway.transparency.proof import BODY_FIELD, ENTRY_BYTES_MAX
+from gateway.transparency.proof import BODY_FIELD, ENTRY_BYTES_MAX, PLAIN_FIELD
 
 VERSION: Final = 1
 TEXT_MAX: Final = 200
@@ -120,6 +120,8 @@ def draft_of_release(request: ReleaseRequest, random_bytes: RandomBytes) -> Draf
     commitments = _committed(request.private, salts)
     body_salt = salts.of(BODY_FIELD)
     commitments[BODY_FIELD] = commitment(BODY_FIELD, body_salt, request.body)
+    if request.plain is not None:
+        commitments[PLAIN_FIELD] = commitment(PLAIN_FIELD, body_salt, request.plain)
     records = tuple([_record(change, random_bytes(SEED_BYTES)) for change in request.changes])
     for number, (change, record) in enumerate(zip(request.changes, records, strict=True)):
         name = change_field(number)
@@ -189,7 +191,7 @@ def _draft(
 
 def _committed(private: Mapping[str, bytes], salts: Salts) -> dict[str, str]:
     for name in private:
-        if name == BODY_FIELD or name.startswith(_CHANGE):
+        if name in {BODY_FIELD, PLAIN_FIELD} or name.startswith(_CHANGE):
             raise EntryRefused(f"`{name}` is what the ledger itself commits to")
     try:
         return {name: commitment(name, salts.of(name), value) for name, value in private.items()}

@@ -29,13 +29,13 @@ from gateway.policy.document import (
     UnitEntry,
     WordsEntry,
 )
-from gateway.policy.document_terms import PriceEntry, TriggerEntry
+from gateway.policy.document_terms import DeliveryEntry, PriceEntry, TriggerEntry
 from gateway.policy.lookup import lookup_of
 from gateway.policy.rules import ANYBODY, Audience, ForbidRule, Offer, PermitRule, Risk, Rules
 from gateway.policy.upstream import paths_of
 from gateway.terms.controlled import FREE, Price, Trigger
 from gateway.terms.dataset import Column, Dataset, PrivacyUnit, Source, Title
-from gateway.terms.format import EVERY_FORMAT
+from gateway.terms.format import ANYHOW, EVERY_FORMAT, Delivery
 from gateway.terms.identifiers import AgreementId, ColumnName, DatasetId, LineageId, OrgId, PurposeId, RuleId
 from gateway.terms.loss import Caps, Loss, PicoDelta
 from gateway.terms.treatment import (
@@ -183,9 +183,14 @@ def _permit(entry: PermitEntry, document: Document) -> PermitRule:
         loss_max=NOTHING if rho is None else Loss(pico_rho_down(rho), PicoDelta(0)),
         paths=paths_of(entry.paths),
         lookup=lookup_of(entry),
-        formats=frozenset(entry.delivery.formats) if entry.delivery else EVERY_FORMAT,
+        delivery=_delivery(entry.delivery) if entry.delivery else ANYHOW,
         price=_price(entry.price) if entry.price else FREE,
     )
+
+
+def _delivery(entry: DeliveryEntry) -> Delivery:
+    formats = EVERY_FORMAT if entry.formats is None else frozenset(entry.formats)
+    return Delivery(formats=formats, encrypted=entry.encrypted or False)
 
 
 def _price(entry: PriceEntry) -> Price:

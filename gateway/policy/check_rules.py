@@ -115,14 +115,20 @@ def _check_permit(permit: PermitEntry, path: Path, parts: Parts, complain: Compl
     for action in (Action.EXTRACT, Action.PROXY):
         if action in permit.may and permit.limits.rows is None:
             complain((*path, "limits"), f"a permit to {action} needs `rows`: the most rows of one reply")
+    _check_terms(permit, path, complain)
+    check_paths(permit, path, parts.source, parts.columns, complain)
+    check_lookup(permit, path, parts, complain)
+
+
+def _check_terms(permit: PermitEntry, path: Path, complain: Complain) -> None:
     if permit.price and permit.price.per_row and set(permit.may) == {Action.AGGREGATE}:
         complain((*path, "price", "per_row"), "a permit to aggregate gives no rows: name `per_request`")
     if permit.price and permit.price.per_key and Action.LOOKUP not in permit.may:
         complain((*path, "price", "per_key"), "only a permit to look up takes keys")
     if permit.price and not permit.price.model_fields_set:
         complain((*path, "price"), "a price says per_request, per_row or per_key")
-    check_paths(permit, path, parts.source, parts.columns, complain)
-    check_lookup(permit, path, parts, complain)
+    if permit.delivery and not permit.delivery.model_fields_set:
+        complain((*path, "delivery"), "delivery says formats or encrypted")
 
 
 def _check_assurance(permit: PermitEntry, path: Path, complain: Complain) -> None:

@@ -200,9 +200,9 @@ def _meeting(
 
     paths = reduce(meet_paths, (rule.paths for rule in permits)) if action is Action.PROXY else ()
     lookup = reduce(meet_lookups, (rule.lookup for rule in permits)) if action is Action.LOOKUP else None
-    formats, price = meet_terms(permits)
+    delivery, price = meet_terms(permits)
 
-    if not met or not formats or functions == frozenset() or (action is Action.PROXY and not paths):
+    if not met or not delivery.formats or functions == frozenset() or (action is Action.PROXY and not paths):
         return Refusal(reason=Reason.NO_RULE_PERMITS, rules=_ids(permits))
     if action is Action.LOOKUP and lookup is None:
         return Refusal(reason=Reason.NO_RULE_PERMITS, rules=_ids(permits))
@@ -223,7 +223,7 @@ def _meeting(
         caps=None if action in _PULLS else rules.caps,
         paths=paths,
         lookup=lookup,
-        formats=formats,
+        delivery=delivery,
         price=price,
         triggers=rules.triggers,
         inspection_ppm=rules.inspection_ppm,

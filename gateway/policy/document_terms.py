@@ -4,7 +4,7 @@
 do yet: docs/policy.md.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -49,9 +49,12 @@ class PriceEntry(Entry):
 
 
 class DeliveryEntry(Entry):
-    """In which formats replies leave."""
+    """In which forms replies leave; at least one word of it."""
 
-    formats: list[Annotated[Format, Field(strict=False)]] = Field(min_length=1)
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    formats: list[Annotated[Format, Field(strict=False)]] | None = Field(default=None, min_length=1)
+    encrypted: Literal[True] | None = None
 
 
 class AcknowledgedEntry(Entry):

@@ -79,8 +79,9 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as a message quotes it."""
+    """Return a value as a message quotes it: as YAML spells it."""
     text = str(value) if isinstance(value, str | int | Decimal) else "this"
+    text = text.lower() if isinstance(value, bool) else text
     return f"`{text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 3] + '...'}`"
 
 
@@ -103,9 +104,8 @@ def _fault(tree: Tree, path: Path, details: ErrorDetails, model: type[Entry]) ->
             message = f"unknown word {shown(last)}{nearest(str(last), _names_at(path[:-1], model))}"
             return tree.fault(path, message, at_key=True)
         case "literal_error" | "enum":
-            options = [
-                part.strip("'") for part in details["ctx"]["expected"].replace(" or ", ", ").split(", ")
-            ]
+            expected = details["ctx"]["expected"].replace(" or ", ", ").replace("True", "true")
+            options = [part.strip("'") for part in expected.split(", ")]
             return tree.fault(path, f"{shown(given)} is not known here{nearest(str(given), options)}")
         case kind if kind == OURS:
             return tree.fault(path, details["msg"] + _nearest_form(given, path, model))

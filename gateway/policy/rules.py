@@ -11,7 +11,7 @@ from enum import StrEnum
 from gateway.terms.caller import Assurance
 from gateway.terms.controlled import FREE, Price, Trigger
 from gateway.terms.dataset import Column, Dataset, Importance, Personal, Sharing, Title
-from gateway.terms.format import EVERY_FORMAT, Format
+from gateway.terms.format import ANYHOW, Delivery
 from gateway.terms.identifiers import AgreementId, ColumnName, DatasetId, OrgId, PurposeId, RuleId
 from gateway.terms.loss import Caps, Loss
 from gateway.terms.permit import Function, Lookup
@@ -70,7 +70,7 @@ class PermitRule:
     groups_max: int
     loss_max: Loss
     paths: tuple[UpstreamPath, ...] = ()
-    formats: frozenset[Format] = EVERY_FORMAT
+    delivery: Delivery = ANYHOW
     price: Price = FREE
     lookup: Lookup | None = None
     unattended_s: int | None = None

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final, assert_never
 
 from gateway import jose
+from gateway.registry.public_keys import frozen_encryption_keys, frozen_keys
 from gateway.registry.records import (
     Activation,
     Agreement,
@@ -29,7 +30,6 @@ from gateway.registry.records import (
     Revocation,
     State,
     UseCount,
-    frozen_keys,
 )
 from gateway.registry.saved_request import SavedRequest
 from gateway.terms.dataset import Title
@@ -98,6 +98,7 @@ def document_of(record: Record) -> Document:
                 "agreement": record.agreement,
                 "purposes": list(record.purposes),
                 "keys": list(record.jwks),
+                **({"encryption_keys": list(record.encryption_jwks)} if record.encryption_keys else {}),
                 **({"certificates": _of_certificates(record)} if record.certificates else {}),
             }
         case Operator():
@@ -206,8 +207,8 @@ def _agreement(document: Document) -> Agreement:
 
 
 def _client(document: Document) -> Client:
-    keys = document["keys"]
-    if not isinstance(keys, list):
+    keys, encryption_keys = document["keys"], document.get("encryption_keys", [])
+    if not isinstance(keys, list) or not isinstance(encryption_keys, list):
         raise TypeError
     return Client(
         id=ClientId(_text(document, "id")),
@@ -215,6 +216,7 @@ def _client(document: Document) -> Client:
         agreement=AgreementId(_text(document, "agreement")),
         purposes=tuple(PurposeId(each) for each in _texts(document, "purposes")),
         keys=frozen_keys(keys),
+        encryption_keys=frozen_encryption_keys(encryption_keys),
         certificates=tuple(_certificates(document)),
         state=State(_text(document, "state")),
     )

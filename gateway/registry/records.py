@@ -10,12 +10,12 @@ A record does not say whether anything may be done: ``registry.standing`` judges
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from gateway import jose
+from gateway.registry.public_keys import FrozenJwk, frozen_encryption_keys, frozen_keys
 from gateway.registry.saved_request import SAVED_MAX, SavedRequest
 from gateway.terms.dataset import Title
 from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId, Thumbprint
@@ -28,9 +28,6 @@ LIFTERS = 2
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._@#-]{0,99}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _TARGET = re.compile(r"[A-Za-z0-9._@#-]{0,128}")
-
-FrozenJwk = tuple[tuple[str, str], ...]
-"""The required members of a public key in the order of their names."""
 
 
 class State(StrEnum):
@@ -104,7 +101,9 @@ class Client:
     agreement: AgreementId
     purposes: tuple[PurposeId, ...]
     keys: tuple[FrozenJwk, ...]
-    """Public keys; ``frozen_keys`` makes them from JWKs."""
+    """Public keys that it proves itself with; ``frozen_keys`` makes them from JWKs."""
+    encryption_keys: tuple[FrozenJwk, ...] = ()
+    """Public P-256 keys that replies are encrypted to; the last one is the newest."""
     certificates: tuple[ClientCertificate, ...] = ()
     state: State
 
@@ -118,11 +117,22 @@ class Client:
             raise ValueError(f"a client has at most {KEYS_MAX} keys, all different")
         if frozen_keys(self.jwks) != self.keys:
             raise ValueError("a client's keys are frozen JWKs")
+        if not len(set(self.encryption_keys)) == len(self.encryption_keys) <= KEYS_MAX:
+            raise ValueError(f"a client has at most {KEYS_MAX} encryption keys, all different")
+        if set(self.encryption_keys) & set(self.keys):
+            raise ValueError("a key signs, or is encrypted to, never both")  # NIST SP 800-57 part 1, 5.2
+        if frozen_encryption_keys(self.encryption_jwks) != self.encryption_keys:
+            raise ValueError("a client's encryption keys are frozen JWKs of P-256")
 
     @property
     def jwks(self) -> tuple[jose.Jwk, ...]:
         """The public keys as JWKs."""
         return tuple(dict(key) for key in self.keys)
+
+    @property
+    def encryption_jwks(self) -> tuple[jose.Jwk, ...]:
+        """The encryption keys as JWKs."""
+        return tuple(dict(key) for key in self.encryption_keys)
 
     @property
     def public_keys(self) -> tuple[jose.PublicKey, ...]:
@@ -370,17 +380,6 @@ def passkey_id(credential: bytes) -> str:
 def revocation_id(client: ClientId, token_id: str) -> str:
     """Return the name under which a token of a client is revoked; it does not show the token's."""
     return jose.base64url(hashlib.sha256(f"revoked|{client}|{token_id}".encode()).digest())
-
-
-def frozen_keys(jwks: Iterable[Mapping[str, object]]) -> tuple[FrozenJwk, ...]:
-    """Return public keys as a client record keeps them: required members only, sorted by name.
-
-    Raises:
-        ValueError: A key is private, malformed, or of a kind that is not used here.
-
-    """
-    keys = (jose.jwk_of(jose.key_of(dict(jwk))) for jwk in jwks)
-    return tuple(tuple(sorted(key.items())) for key in keys)
 
 
 def _require_ids(*ids: str) -> None:

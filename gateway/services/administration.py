@@ -11,12 +11,10 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from gateway import jose
 from gateway.errors import ActRefused, LedgerUnavailable
 from gateway.identity.recovery import new_code
 from gateway.registry.codec import change_of
 from gateway.registry.records import (
-    KEYS_MAX,
     Activation,
     Agreement,
     Client,
@@ -56,22 +54,21 @@ from gateway.services.certificates import (
     add_certificate,
     remove_certificate,
     require_nobody_elses,
-    require_nothing_revived,
 )
+from gateway.services.client_keys import add_key, remove_key
 from gateway.services.desk import Desk, found
 from gateway.services.freezing import freeze, lift
 from gateway.services.joining import PATH as ENROL_PATH
 from gateway.services.joining import invitation
 from gateway.services.registration import (
     client_certificate,
-    frozen_client_keys,
     invited_operator,
     new_agreement,
     new_client,
     new_organisation,
 )
 from gateway.services.shown import ROWS_MAX, shown
-from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId
+from gateway.terms.identifiers import AgreementId, OperatorId, OrgId
 
 Registered = Organisation | Agreement | Client | Operator | Activation
 _EVENTS: Final = MappingProxyType({State.ACTIVE: "resume", State.SUSPENDED: "suspend", State.ENDED: "end"})
@@ -170,25 +167,6 @@ async def _set_state(desk: Desk, act: SetState, registry: Registry, by: str) -> 
     return await desk.recorded(_EVENTS[act.state], replace(record, state=act.state), by, reason=act.reason)
 
 
-async def _add_key(desk: Desk, act: AddKey, registry: Registry, by: str) -> Done:
-    client = found(registry.clients.get(ClientId(act.client)), act.client)
-    (key,) = frozen_client_keys((act.key,))
-    if key in client.keys:
-        raise ActRefused("the client has this key already")
-    if len(client.keys) >= KEYS_MAX:
-        raise ActRefused(f"a client has at most {KEYS_MAX} keys; first remove the one that is replaced")
-    require_nothing_revived(client, jose.thumbprint(dict(key)), registry, desk.clock.now())
-    return await desk.recorded("add-key", replace(client, keys=(*client.keys, key)), by)
-
-
-async def _remove_key(desk: Desk, act: RemoveKey, registry: Registry, by: str) -> Done:
-    client = found(registry.clients.get(ClientId(act.client)), act.client)
-    kept = tuple(key for key in client.keys if jose.thumbprint(dict(key)) != act.thumbprint)
-    if kept == client.keys:
-        raise ActRefused("the client has no key of that thumbprint; `gateway client show` lists them")
-    return await desk.recorded("remove-key", replace(client, keys=kept), by, reason=act.reason)
-
-
 async def _rotate_key(desk: Desk, act: RotateKey, _registry: Registry, by: str) -> Done:
     """Make a key, then tell everybody; one that nobody was told of is destroyed."""
     record = await asyncio.to_thread(desk.keys.make, act.kind, now=act.now)
@@ -283,8 +261,8 @@ DOERS: Final[Mapping[type, Callable[[Desk, Any, Registry, str], Awaitable[Done]]
         AddOperator: _add_operator,
         Invite: _invite,
         SetState: _set_state,
-        AddKey: _add_key,
-        RemoveKey: _remove_key,
+        AddKey: add_key,
+        RemoveKey: remove_key,
         AddCertificate: add_certificate,
         RemoveCertificate: remove_certificate,
         SetFrozen: freeze,

@@ -89,8 +89,10 @@ def _allowed(permit: Permit) -> dict[str, object]:
         allowed["rows_max"] = permit.rows_max
     if permit.price != FREE:
         allowed["vnd"] = asdict(permit.price)
-    if permit.formats != EVERY_FORMAT:
-        allowed["formats"] = sorted(permit.formats)
+    if permit.delivery.formats != EVERY_FORMAT:
+        allowed["formats"] = sorted(permit.delivery.formats)
+    if permit.delivery.encrypted:
+        allowed["encrypted"] = True
     if permit.action is Action.PROXY:
         allowed["paths"] = {path.path: _parameters(path) for path in permit.paths}
     return allowed

@@ -8,7 +8,7 @@ what people give is lower case, so that no two ids differ by case only.
 import base64
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Final
 from urllib.parse import quote
@@ -19,17 +19,16 @@ from gateway.identity.password import SALT_BYTES, hash_password
 from gateway.identity.totp import SECRET_BYTES
 from gateway.keyring.keyring import SealingKeys
 from gateway.registry.codec import change_of
+from gateway.registry.public_keys import FrozenJwk, frozen_encryption_keys, frozen_keys
 from gateway.registry.records import (
     Agreement,
     Client,
     ClientCertificate,
-    FrozenJwk,
     Invitation,
     Operator,
     Organisation,
     Record,
     State,
-    frozen_keys,
 )
 from gateway.terms.dataset import Title
 from gateway.terms.entry import Change
@@ -83,18 +82,20 @@ def new_client(
     keys: Iterable[Mapping[str, object]],
     certificates: Iterable[ClientCertificate] = (),
 ) -> Client:
-    """Return a machine client of the agreement's organisation, with at most two public JWKs and certificates.
+    """Return a machine client of the agreement's organisation, with what it may prove itself by.
 
-    It must have one of them at least.
+    That is at most two keys and two certificates, one of them at least; ``keys`` are public JWKs. Those with
+    ``"use": "enc"`` are for replies to be encrypted to, two more.
     """
     _require(_ID, id, "a client's id")
     bound = _purposes(purposes)
     if missing := sorted(set(bound) - set(agreement.purposes)):
         raise MalformedRequest(f"the agreement does not name purpose `{missing[0]}`")
-    frozen, shown = frozen_client_keys(keys), tuple(certificates)
-    if not frozen and not shown:
-        raise MalformedRequest("a client has a key or a certificate")
-    for what, given in (("keys", frozen), ("certificates", shown)):
+    found, shown = client_keys(keys), tuple(certificates)
+    if not found.signing and not shown:
+        raise MalformedRequest("a client has a key that it signs with, or a certificate")
+    given_keys = (("keys", found.signing), ("encryption keys", found.encryption))
+    for what, given in (*given_keys, ("certificates", shown)):
         if not len(set(given)) == len(given) <= KEYS_MAX:
             raise MalformedRequest(f"a client has at most two {what}, not the same one twice")
     return Client(
@@ -102,18 +103,33 @@ def new_client(
         org=agreement.org,
         agreement=agreement.id,
         purposes=bound,
-        keys=frozen,
+        keys=found.signing,
+        encryption_keys=found.encryption,
         certificates=shown,
         state=State.ACTIVE,
     )
 
 
-def frozen_client_keys(keys: Iterable[Mapping[str, object]]) -> tuple[FrozenJwk, ...]:
-    """Return public keys as a client's record keeps them."""
+@dataclass(frozen=True, slots=True)
+class ClientKeys:
+    """A client's public keys by their use (RFC 7517 section 4.2)."""
+
+    signing: tuple[FrozenJwk, ...]
+    encryption: tuple[FrozenJwk, ...]
+
+
+def client_keys(keys: Iterable[Mapping[str, object]]) -> ClientKeys:
+    """Return public keys as a client's record keeps them; one that says no use is for signing."""
+    by_use: dict[object, list[Mapping[str, object]]] = {"sig": [], "enc": []}
     try:
-        return frozen_keys(keys)
+        for key in keys:
+            by_use[key.get("use", "sig")].append(key)
+        found = ClientKeys(frozen_keys(by_use["sig"]), frozen_encryption_keys(by_use["enc"]))
     except (ValueError, TypeError, AttributeError, KeyError) as error:  # a key file may hold any JSON
         raise MalformedRequest(f"a client's key is not usable: {error}") from error
+    if set(found.signing) & set(found.encryption):
+        raise MalformedRequest("a key signs, or is encrypted to, never both")
+    return found
 
 
 def client_certificate(pem: str, *, now: datetime) -> ClientCertificate:

@@ -26,6 +26,8 @@ def shown(record: Record, registry: Registry) -> dict[str, object]:
     row = {name: value for name, value in document_of(record).items() if name not in _SECRETS}
     if isinstance(record, Client):
         row["keys"] = [jose.thumbprint(jwk) for jwk in record.jwks]
+        if record.encryption_keys:
+            row["encryption_keys"] = [jose.thumbprint(jwk) for jwk in record.encryption_jwks]
     if isinstance(record, Activation):
         row["saved"] = None if record.saved is None else f"{record.saved.method} {record.saved.path}"
     if isinstance(record, Operator):

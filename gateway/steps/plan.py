@@ -5,13 +5,15 @@ its form is refused here, before it costs anything; and a dry run ends here.
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import orjson
 
 from gateway.delivery.formats import negotiate
-from gateway.errors import NotAcceptable, UnsupportedContent
+from gateway.errors import UnsupportedContent
+from gateway.jose import Jwk
 from gateway.keyring.keyring import Keyring
 from gateway.planning.approved import require_as_approved
 from gateway.planning.controlled import require_uncontrolled
@@ -21,7 +23,6 @@ from gateway.planning.proxy import plan_proxy
 from gateway.planning.rows import plan_rows
 from gateway.planning.statistic import plan_statistic
 from gateway.terms.caller import Caller
-from gateway.terms.format import Format
 from gateway.terms.permit import Permit
 from gateway.terms.plan import Plan
 from gateway.terms.query import Action, Query
@@ -36,10 +37,16 @@ class MakePlan:
 
     keyring: Keyring
     pool: Executor
+    recipient: Callable[[Caller], Jwk]
+    """Whom an encrypted reply is for; raises EncryptionKeyRequired."""
 
     async def __call__(self, query: Query, caller: Caller, permit: Permit) -> Plan:
-        """Plan SQL in the pool: it takes milliseconds to read, which other callers must not wait for."""
-        _check_format(query, permit)
+        """Plan SQL in the pool: it takes milliseconds to read, which other callers must not wait for.
+
+        A plan itself is always JSON, and in clear.
+        """
+        if not query.dry_run and negotiate(query.accept, permit.delivery).encrypted:
+            self.recipient(caller)
         if permit.action is not Action.AGGREGATE:
             plan = self._plan(query, caller, permit)
         else:
@@ -66,14 +73,6 @@ class MakePlan:
             case Action.PROXY:
                 path = query.upstream_path or "/"
                 return plan_proxy(path, query.query_string, permit, order_key=order_key, unseal=unseal)
-
-
-def _check_format(query: Query, permit: Permit) -> None:
-    """Refuse what would be written in a format that the permit does not deliver in; a plan is always JSON."""
-    form = negotiate(query.accept)
-    if form not in permit.formats and not query.dry_run:
-        offered = ", ".join(f"`{each.media_type}`" for each in Format if each in permit.formats)
-        raise NotAcceptable(f"of this dataset accept {offered}, before other formats")
 
 
 def _json(query: Query) -> bytes:

@@ -25,6 +25,7 @@ from gateway.terms.entry import EntryKind
 from gateway.terms.format import Format
 from gateway.terms.frame import UnprotectedFrame, UnprotectedIntegers, UnprotectedRows
 from gateway.terms.identifiers import ColumnName
+from gateway.terms.permit import Permit
 from gateway.terms.plan import LookupPlan, Plan, ProxyPlan, RowsPlan, StatisticPlan
 from gateway.terms.query import Query
 from gateway.terms.reply import Reply
@@ -47,10 +48,16 @@ class Protect:
     keyring: Keyring
     kept: Kept
 
-    async def __call__(
-        self, query: Query, caller: Caller, plan: Plan, charge: Charge | None, frame: UnprotectedFrame
+    async def __call__(  # noqa: PLR0917  what the steps before found, in their order
+        self,
+        query: Query,
+        caller: Caller,
+        permit: Permit,
+        plan: Plan,
+        charge: Charge | None,
+        frame: UnprotectedFrame,
     ) -> Reply:
-        form = negotiate(query.accept)
+        form = negotiate(query.accept, permit.delivery).format
         match plan, frame:
             case RowsPlan() | ProxyPlan(), UnprotectedRows():
                 if _is_small(frame):

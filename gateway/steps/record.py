@@ -42,6 +42,7 @@ class Record:
                 },
                 private=private,
                 body=reply.body,
+                plain=reply.plain,
                 charge_index=seen.charge_index,
                 answer=reply.answer,
                 changes=reply.changes,

@@ -115,6 +115,8 @@ class ReleaseRequest:
     facts: Mapping[str, Fact]
     private: Mapping[str, bytes] = field(repr=False)
     body: bytes = field(repr=False)
+    plain: bytes | None = field(default=None, repr=False)
+    """What ``body`` is the encryption of; None: it is in clear."""
     charge_index: int | None = None
     """Index of the charge this closes; required for RELEASE, absent or failed charge otherwise."""
     answer: bytes | None = field(default=None, repr=False)

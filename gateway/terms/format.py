@@ -1,5 +1,6 @@
-"""The formats that a reply can have; which one a caller gets is ``delivery``'s business."""
+"""The forms that a reply can have; which one a caller gets is ``delivery``'s business."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -27,3 +28,24 @@ _MEDIA_TYPES: Final = {
     Format.CSV: "text/csv",
 }
 EVERY_FORMAT: Final = frozenset(Format)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """In which forms replies may leave."""
+
+    formats: frozenset[Format] = EVERY_FORMAT
+    encrypted: bool = False
+    """Whether only encrypted to the client; else it may choose so."""
+
+
+ANYHOW: Final = Delivery()
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of one reply."""
+
+    format: Format
+    encrypted: bool = False
+    """Whether the reply is a JWE (RFC 7516) of what is written in the format."""

@@ -6,7 +6,7 @@ from enum import StrEnum
 from gateway.terms.caller import Assurance
 from gateway.terms.controlled import FREE, Price, Trigger
 from gateway.terms.dataset import Dataset
-from gateway.terms.format import EVERY_FORMAT, Format
+from gateway.terms.format import ANYHOW, Delivery
 from gateway.terms.identifiers import ColumnName, RuleId
 from gateway.terms.loss import Caps, Loss
 from gateway.terms.predicate import Predicate
@@ -65,8 +65,7 @@ class Permit:
     """None unless the action is aggregate or lookup."""
     paths: tuple[UpstreamPath, ...] = ()
     """Empty unless the action is proxy."""
-    formats: frozenset[Format] = EVERY_FORMAT
-    """What a reply may be written in."""
+    delivery: Delivery = ANYHOW
     price: Price = FREE
     triggers: tuple[Trigger, ...] = ()
     """The document's; a plan that hits one needs approval."""

@@ -19,6 +19,8 @@ class Reply:
     facts: Mapping[str, Fact] = field(default_factory=dict)
     private: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     answer: bytes | None = field(default=None, repr=False)
+    plain: bytes | None = field(default=None, repr=False)
+    """What the body is the encryption of; None: it is in clear."""
     changes: tuple[Change, ...] = ()
 
 

@@ -22,6 +22,8 @@ from gateway.transparency.tree import HASH_BYTES, SIZE_MAX, ProofInvalid, leaf_h
 PROOF_BYTES_MAX: Final = 20 * 1024
 ENTRY_BYTES_MAX: Final = 4096
 BODY_FIELD: Final = "body"
+PLAIN_FIELD: Final = "plain"
+"""Of a body that was encrypted, what it encrypts: under the same salt, so that a receipt opens both."""
 _MAGIC: Final = "c2sp.org/tlog-proof@v1"
 _PATH_MAX: Final = 63
 _CHECKPOINT_LINES: Final = 3
@@ -173,11 +175,12 @@ def verify_inclusion(*, proof: bytes, entry: bytes, vkey: str) -> tuple[int, Che
 
 
 def verify_receipt(
-    *, proof: bytes, entry: bytes, body: bytes | None, salt: bytes, vkey: str
+    *, proof: bytes, entry: bytes, body: bytes | None, salt: bytes, vkey: str, plain: bytes | None = None
 ) -> VerifiedReceipt:
     """Return what a receipt proves: this entry stands in the log, and it commits to this body.
 
-    Without a body only the first half is proved.
+    Without a body only the first half is proved. ``plain`` is what an encrypted body encrypts: who has it
+    proves that this was answered, without the key.
 
     Raises:
         ProofInvalid: The first thing wrong, named.
@@ -192,11 +195,11 @@ def verify_receipt(
     index, checkpoint = verify_inclusion(proof=proof, entry=entry, vkey=vkey)
     if not hmac.compare_digest(salt_of(proof), salt):
         raise ProofInvalid("the salt is not the one the proof carries")
-    if body is not None:
-        commitments = document.get("commitments")
-        stated = commitments.get(BODY_FIELD) if isinstance(commitments, dict) else None
-        if stated != commitment(BODY_FIELD, salt, body):
-            raise ProofInvalid("the entry does not commit to this body")
+    commitments = document.get("commitments")
+    for name, value, called in ((BODY_FIELD, body, "body"), (PLAIN_FIELD, plain, "plaintext")):
+        stated = commitments.get(name) if isinstance(commitments, dict) else None
+        if value is not None and stated != commitment(name, salt, value):
+            raise ProofInvalid(f"the entry does not commit to this {called}")
     return VerifiedReceipt(index=index, size=checkpoint.size, origin=checkpoint.origin, entry=document)
 
 

@@ -5,7 +5,9 @@ A test holds every path of ``routes`` against it in both directions.
 
 from typing import Any
 
+from gateway.jose import JOSE_TYPE
 from gateway.problems import INTERNAL, PROBLEM_TYPES, TYPE_URI
+from gateway.terms.format import Format
 from gateway.web.routes import DATASET, OPEN, ROUTES, TILES, TILES_MEANING, UPSTREAM_PATH, Route
 
 _STRING = {"type": "string"}
@@ -97,6 +99,17 @@ BODIES: dict[str, tuple[str, dict[str, Any]]] = {
     "account": ("application/x-www-form-urlencoded", _FORM),
     "enrol": ("application/x-www-form-urlencoded", _FORM),
 }
+_OF_DATA = frozenset({"records", "query", "lookup", "proxy"})
+_FORMS: dict[str, dict[str, Any]] = {
+    **{form.media_type: {} for form in Format},
+    JOSE_TYPE: {
+        "schema": {
+            **_STRING,
+            "description": "JWE compact serialisation (RFC 7516) to the client's newest encryption key; "
+            "the parameter `cty` of `Accept` names the media type inside, JSON unless given.",
+        }
+    },
+}
 SUMMARIES = {
     "datasets": "What there is, and what this client may do with it",
     "dataset": "One dataset: columns, meanings, treatments, limits",
@@ -175,6 +188,8 @@ def _operation(name: str, method: str, path: str) -> dict[str, Any]:
             },
         },
     }
+    if name in _OF_DATA:
+        operation["responses"]["200"]["content"] = _FORMS
     if "{dataset}" in path:
         operation["parameters"] = [
             {"name": part, "in": "path", "required": True, "schema": _STRING}

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from gateway.cli.firm.screen import HINTS, cell, plain
 from gateway.cli.root import COMMANDS, gateway
+from gateway.client.decryption import DecryptionKey
 from gateway.client.keys import ClientKey
 from gateway.problems import INTERNAL, PROBLEM_TYPES
 
@@ -86,6 +87,44 @@ def test_a_new_key_is_for_its_owner_and_its_public_half_for_the_operator(tmp_pat
     assert "d" not in jwk
     assert json.dumps(jwk) in made.output
     assert again.exit_code == 2
+
+
+def test_a_new_encryption_key_says_what_it_is_for_and_what_the_operator_runs(tmp_path: Path) -> None:
+    file = tmp_path / "enc.pem"
+    made = CliRunner().invoke(gateway, ["login", "--new-encryption-key", str(file)])
+    told = CliRunner().invoke(gateway, ["login", "--new-encryption-key", str(tmp_path / "b.pem"), "--json"])
+    again = CliRunner().invoke(gateway, ["login", "--new-encryption-key", str(file)])
+
+    jwk = json.loads((tmp_path / "enc.jwk").read_text(encoding="ascii"))
+    assert (jwk, jwk["use"]) == (DecryptionKey.load(file).jwk, "enc")
+    assert "d" not in jwk
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert json.dumps(jwk) in made.output
+    assert "gateway client key add NAME enc.jwk" in made.output
+    assert f"gateway login --encryption-key {file}" in made.output
+    assert json.loads(told.output) == {"key": str(tmp_path / "b.pem"), "jwk": str(tmp_path / "b.jwk")}
+    assert again.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--encryption-key", "none.pem"), "gateway login --new-encryption-key none.pem"),
+        (("--encryption-key", "a.pem", "--no-encryption"), "opposite things"),
+        (("--encryption-key", "a.pem") * 3, "at most 2"),
+        (("--encryption-key", "a.pem") * 2, "all different"),
+    ],
+)
+def test_encryption_keys_that_cannot_be_used_are_named_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GATEWAY_PROFILE", str(tmp_path / "profile"))
+    DecryptionKey.create().save(tmp_path / "a.pem")
+    who = ("--gateway", "http://127.0.0.1:9", "--client", "c", "--purpose", "p")
+    ended = CliRunner().invoke(gateway, ["login", *who, *arguments])
+
+    assert (ended.exit_code in {1, 2}, said in ended.output) == (True, True), ended.output
 
 
 def test_what_a_gateway_sends_never_acts_on_the_terminal() -> None:

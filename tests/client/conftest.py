@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
@@ -23,6 +24,9 @@ from gateway.identity.request import verify_request
 from gateway.identity.token import AccessClaims, claims_document, subject_of
 from gateway.jose import base64url, key_of
 from gateway.keyring.handles import TokenSigner
+from gateway.keyring.keyring import Keyring
+from gateway.ledger.sqlite import SqliteLedger
+from gateway.terms.entry import EntryKind, ReleaseRequest
 from gateway.terms.identifiers import (
     AgreementId,
     ClientId,
@@ -34,6 +38,8 @@ from gateway.terms.identifiers import (
 )
 from gateway.terms.query import Action, Query
 
+Record = Callable[..., Awaitable[dict[str, str]]]
+"""Records a body, what it says and public facts; returns the headers under which the receipt travels."""
 Handler = Callable[[Query], Awaitable[web.Response] | web.Response]
 
 
@@ -206,3 +212,48 @@ async def small_gateway() -> AsyncIterator[SmallGateway]:
     gateway.origin = f"http://127.0.0.1:{port}"
     yield gateway
     await runner.cleanup()
+
+
+class NoonClock:
+    def now(self) -> datetime:
+        return datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"no reason to wait until {seconds}")
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Keyring:
+    return Keyring.create(tmp_path / "keys", log_name="gateway.example/log")
+
+
+@pytest.fixture
+async def record(keyring: Keyring) -> AsyncIterator[Record]:
+    """A real ledger, as far as a firm sees it."""
+    ledger = SqliteLedger.open(
+        None,
+        signer=keyring.log,
+        origin=keyring.log.name,
+        clock=NoonClock(),
+        seal=lambda data: keyring.sealer.seal("opening", data),
+        unseal=lambda data: keyring.sealer.unseal("opening", data),
+        wrap=lambda data: keyring.sealer.seal("opening", data),
+        unwrap=lambda data: keyring.sealer.unseal("opening", data),
+    )
+    ledger.start()
+
+    async def released(body: bytes, plain: bytes | None = None, **facts: str | int) -> dict[str, str]:
+        receipt = await ledger.release(
+            ReleaseRequest(
+                request_id=RequestId("5d1f0a52-8f0e-4a1e-9d6b-3d5c1f5f4b11"),
+                kind=EntryKind.SINGLE,
+                facts={"status": 200, "client": "etl-1", **facts},
+                private={},
+                body=body,
+                plain=plain,
+            )
+        )
+        return {"Gateway-Receipt": base64url(receipt.proof), "Gateway-Entry": base64url(receipt.entry)}
+
+    yield released
+    await ledger.close()

@@ -3,17 +3,19 @@
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from authority import Authority
 
+from gateway.client.decryption import DecryptionKey
 from gateway.client.failures import ProfileInvalid
 from gateway.client.keys import ClientKey
 from gateway.client.profile import Profile, checked_log_key, connect_secret, profile_folder
 
 
-def a_profile(**changed: str) -> Profile:
-    fields = {
+def a_profile(**changed: Any) -> Profile:
+    fields: dict[str, Any] = {
         "gateway": "https://gateway.example",
         "client": "bank-a.etl",
         "purpose": "research",
@@ -55,6 +57,41 @@ def test_a_profile_of_before_there_were_certificates_is_loaded(tmp_path: Path) -
 
     assert "ca" not in json.loads(file.read_bytes())
     assert Profile.load(tmp_path / "p") == a_profile()
+
+
+def test_the_keys_that_answers_are_encrypted_to_are_remembered_and_loaded(tmp_path: Path) -> None:
+    ClientKey.create().save(tmp_path / "client.pem")
+    keys = [DecryptionKey.create() for _ in range(3)]
+    files = [str(tmp_path / f"{number}.pem") for number in range(3)]
+    for key, file in zip(keys, files, strict=True):
+        key.save(file)
+    profile = a_profile(key=str(tmp_path / "client.pem"), encryption_keys=tuple(files[:2]))
+    profile.save(tmp_path / "p")
+
+    assert Profile.load(tmp_path / "p") == profile
+    loaded = profile.gateway_options()["decryption_keys"]
+    assert [key.thumbprint for key in loaded] == [key.thumbprint for key in keys[:2]]
+    assert a_profile(key=str(tmp_path / "client.pem")).gateway_options()["decryption_keys"] == ()
+    (tmp_path / "0.pem").chmod(0o644)
+    for wrong, says in (
+        ((files[0],), "chmod 600"),
+        (tuple(files[1:]) * 2, "at most 2"),
+        ((files[1], files[1]), "all different"),
+        ((str(tmp_path / "none.pem"),), "--encryption-key"),
+        ((str(tmp_path / "p" / "profile.json"),), "cannot be used"),
+    ):
+        with pytest.raises(ProfileInvalid, match=says):
+            a_profile(encryption_keys=wrong).decryption_keys()
+
+
+@pytest.mark.parametrize("value", ["x", 1, None, {}, [1], [""], [["x"]]])
+def test_a_list_of_keys_that_is_none_is_a_sentence(tmp_path: Path, value: object) -> None:
+    a_profile().save(tmp_path / "p")
+    file = tmp_path / "p" / "profile.json"
+    file.write_text(json.dumps(json.loads(file.read_bytes()) | {"encryption_keys": value}), encoding="ascii")
+
+    with pytest.raises(ProfileInvalid, match="cannot be read"):
+        Profile.load(tmp_path / "p")
 
 
 def test_what_is_shown_to_the_gateway_is_the_certificate_or_the_key_never_both(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -18,52 +18,16 @@ from gateway.client.receipt import (
 )
 from gateway.jose import base64url
 from gateway.keyring.keyring import Keyring
-from gateway.ledger.sqlite import SqliteLedger
-from gateway.terms.entry import EntryKind, ReleaseRequest
-from gateway.terms.identifiers import RequestId
 from gateway.transparency.tree import ProofInvalid
 
 BODY = b'{"rows": []}'
-
-
-class NoonClock:
-    def now(self) -> datetime:
-        return datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError(f"no reason to wait until {seconds}")
+Record = Callable[..., Awaitable[dict[str, str]]]
+"""What conftest.py gives: records a body, and returns the headers of its receipt."""
 
 
 @pytest.fixture
-def keyring(tmp_path: Path) -> Keyring:
-    return Keyring.create(tmp_path / "keys", log_name="gateway.example/log")
-
-
-@pytest.fixture
-async def headers(keyring: Keyring) -> dict[str, str]:
-    """Return the headers under which a real ledger's receipt travels."""
-    ledger = SqliteLedger.open(
-        None,
-        signer=keyring.log,
-        origin=keyring.log.name,
-        clock=NoonClock(),
-        seal=lambda data: keyring.sealer.seal("opening", data),
-        unseal=lambda data: keyring.sealer.unseal("opening", data),
-        wrap=lambda data: keyring.sealer.seal("opening", data),
-        unwrap=lambda data: keyring.sealer.unseal("opening", data),
-    )
-    ledger.start()
-    receipt = await ledger.release(
-        ReleaseRequest(
-            request_id=RequestId("5d1f0a52-8f0e-4a1e-9d6b-3d5c1f5f4b11"),
-            kind=EntryKind.SINGLE,
-            facts={"status": 200, "client": "etl-1"},
-            private={},
-            body=BODY,
-        )
-    )
-    await ledger.close()
-    return {"Gateway-Receipt": base64url(receipt.proof), "Gateway-Entry": base64url(receipt.entry)}
+async def headers(record: Record) -> dict[str, str]:
+    return await record(BODY)
 
 
 async def test_a_receipt_proves_the_very_bytes_that_came(
@@ -120,12 +84,12 @@ async def test_another_logs_key_does_not_verify(headers: dict[str, str], tmp_pat
         ('{"receipt": "AA", "ent', "is not JSON, or its end is cut off"),
         ("ă", "is not JSON, or its end is cut off"),
         ("[" * 100_000, "is not JSON, or its end is cut off"),
-        ("null", "no object of receipt, entry and body"),
-        ('["receipt"]', "no object of receipt, entry and body"),
-        ('{"receipt": "AA", "entry": "AA", "more": "AA"}', "no object of receipt, entry and body"),
+        ("null", "no object of receipt, entry, body and plain"),
+        ('["receipt"]', "no object of receipt, entry, body and plain"),
+        ('{"receipt": "AA", "entry": "AA", "more": "AA"}', "no object of receipt, entry, body and plain"),
         (
             '{"receipt": "AA", "receipt": "AA", "entry": "AA"}',
-            "no object of receipt, entry and body, each once",
+            "no object of receipt, entry, body and plain, each once",
         ),
         ("{}", "the receipt file has no `receipt`"),
         ('{"receipt": "AA", "body": "AA"}', "the receipt file has no `entry`"),
@@ -223,3 +187,62 @@ def test_an_answer_is_used_only_if_it_was_recorded_as_it_is(
         return
     with pytest.raises(AnswerRefused, match=said):
         require_receipt(receipt, **arguments)  # type: ignore[arg-type]
+
+
+async def test_a_receipt_of_an_encrypted_answer_proves_what_came_and_what_it_says(
+    record: Record, keyring: Keyring, tmp_path: Path
+) -> None:
+    """Promise P9: whoever holds the plaintext proves it without the key."""
+    receipt = receipt_of(await record(b"a.jwe", BODY), b"a.jwe", plain=BODY)
+    assert receipt is not None
+    path = tmp_path / "answer.receipt"
+    receipt.save(path)
+    kept = json.loads(path.read_text())
+
+    assert StoredReceipt.load(path) == receipt
+    assert verify_file(path, keyring.log.vkey).entry["commitments"].keys() == {"body", "plain"}  # type: ignore[attr-defined]
+    for forged, says in (
+        ({"plain": base64url(BODY + b" ")}, "this plaintext"),
+        ({"plain": base64url(b"a.jwe")}, "this plaintext"),
+        ({"body": base64url(BODY)}, "this body"),
+        ({"body": base64url(BODY), "plain": base64url(b"a.jwe")}, "this body"),
+    ):
+        path.write_text(json.dumps(kept | forged))
+        with pytest.raises(ProofInvalid, match=says):
+            verify_file(path, keyring.log.vkey)
+    for left_out in ("body", "plain"):
+        path.write_text(json.dumps({name: kept[name] for name in kept if name != left_out}))
+        assert verify_file(path, keyring.log.vkey).index == 0
+    receipt.without_body().save(path)
+    assert json.loads(path.read_text()).keys() == {"receipt", "entry"}
+
+
+async def test_an_answer_in_clear_commits_to_no_plaintext(record: Record, keyring: Keyring) -> None:
+    receipt = receipt_of(await record(BODY), BODY, plain=BODY)
+    assert receipt is not None
+
+    with pytest.raises(ProofInvalid, match="does not commit to this plaintext"):
+        receipt.verify(keyring.log.vkey)
+
+
+async def test_an_encrypted_answer_is_used_only_if_the_log_says_what_it_says_and_to_whom(
+    record: Record, keyring: Keyring
+) -> None:
+    """Promise P1, held by the firm: our public key alone makes nobody the gateway."""
+    log = {"vkey": keyring.log.vkey, "client": "etl-1", "status": 200, "method": "POST"}
+    right = await record(b"a.jwe", BODY, encrypted_to="ours")
+
+    require_receipt(receipt_of(right, b"a.jwe", plain=BODY), **log, encrypted_to="ours")  # type: ignore[arg-type]
+    for headers, body, said in (
+        (await record(b"a.jwe", encrypted_to="ours"), b"a.jwe", "does not commit to this plaintext"),
+        (
+            await record(b"a.jwe", b"other", encrypted_to="ours"),
+            b"a.jwe",
+            "does not commit to this plaintext",
+        ),
+        (await record(BODY), b"made.of.it", "does not commit to this body"),
+        (await record(b"a.jwe", BODY), b"a.jwe", "not encrypted to this key"),
+        (await record(b"a.jwe", BODY, encrypted_to="old"), b"a.jwe", "not encrypted to this key"),
+    ):
+        with pytest.raises(AnswerRefused, match=said):
+            require_receipt(receipt_of(headers, body, plain=BODY), **log, encrypted_to="ours")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Which format a caller gets, by RFC 9110 section 12.5.1."""
+"""Which form a caller gets, by RFC 9110 section 12.5.1."""
 
 from contextlib import suppress
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.delivery.formats import ACCEPT_CHARS_MAX, negotiate
 from gateway.errors import NotAcceptable
-from gateway.terms.format import Format
+from gateway.terms.format import Delivery, Form, Format
 
 REFUSAL = "accept one of `application/json`, `application/x-ndjson`, `text/csv`, in at most 1000 characters"
 
@@ -39,7 +39,7 @@ REFUSAL = "accept one of `application/json`, `application/x-ndjson`, `text/csv`,
     ],
 )
 def test_the_caller_gets_what_it_prefers(accept: str, form: Format) -> None:
-    assert negotiate(accept) is form
+    assert negotiate(accept) == Form(form)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,60 @@ def test_a_caller_that_accepts_none_is_told_what_there_is(accept: str) -> None:
 @given(st.text(max_size=200) | st.text('*/;=q"\\,.01 acntv', max_size=200))
 def test_any_field_is_answered_or_refused(accept: str) -> None:
     with suppress(NotAcceptable):
-        assert negotiate(accept) in Format
+        assert negotiate(accept).format in Format
 
 
 @given(st.permutations(["text/csv;q=0.9", "application/json;q=0.8", "*/*;q=0.1"]))
 def test_the_order_of_the_elements_is_nothing(elements: list[str]) -> None:
-    assert negotiate(", ".join(elements)) is Format.CSV
+    assert negotiate(", ".join(elements)) == Form(Format.CSV)
+
+
+ENCRYPTED_CSV = Delivery(formats=frozenset({Format.CSV}), encrypted=True)
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("application/jose", Format.JSON),
+        ('application/jose; cty="text/csv"', Format.CSV),
+        ('Application/JOSE;CTY="application/X-NDJSON"', Format.NDJSON),
+        ('application/jose;cty="text/csv";q=0.5, application/jose;q=0.4', Format.CSV),
+        ("application/json;q=0.5, application/jose;q=0.6", Format.JSON),
+    ],
+)
+def test_who_accepts_jose_gets_it_encrypted(accept: str, form: Format) -> None:
+    assert negotiate(accept) == Form(form, encrypted=True)
+
+
+@pytest.mark.parametrize(
+    "accept", ["application/jose, application/json", "*/*", "application/*", "", "application/jose;q=0, */*"]
+)
+def test_what_could_be_either_is_in_clear(accept: str) -> None:
+    assert negotiate(accept) == Form(Format.JSON)
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*", "", "application/jose", 'text/csv, application/jose;cty="text/csv";q=0.1']
+)
+def test_p3_what_leaves_encrypted_only_is_never_in_clear(accept: str) -> None:
+    """Promise P3: whatever is accepted beside it."""
+    assert negotiate(accept, ENCRYPTED_CSV) == Form(Format.CSV, encrypted=True)
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/csv", "application/json", 'application/jose;cty="application/json"']
+)
+def test_who_accepts_no_form_that_may_leave_is_told_which_may(accept: str) -> None:
+    with pytest.raises(NotAcceptable) as refused:
+        negotiate(accept, ENCRYPTED_CSV)
+
+    offered = '`application/jose; cty="text/csv"`'
+    assert refused.value.detail == f"accept one of {offered}, in at most 1000 characters"
+
+
+@given(st.text(max_size=200) | st.text('*/;=q"\\,.01 acntvjose', max_size=200), st.booleans())
+def test_p3_no_field_gets_another_form_than_may_leave(accept: str, encrypted: bool) -> None:
+    """Promise P3."""
+    with suppress(NotAcceptable):
+        form = negotiate(accept, Delivery(formats=frozenset({Format.CSV}), encrypted=encrypted))
+        assert (form.format, form.encrypted >= encrypted) == (Format.CSV, True)

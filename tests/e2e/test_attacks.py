@@ -28,7 +28,8 @@ from gateway import jose, wiring
 from gateway.client import StoredReceipt
 from gateway.client.receipt import receipt_of
 from gateway.ledger.audit import verify_store
-from gateway.registry.records import Activation, Agreement, Client, Operator, Organisation, State, frozen_keys
+from gateway.registry.public_keys import frozen_keys
+from gateway.registry.records import Activation, Agreement, Client, Operator, Organisation, State
 from gateway.services.registration import changes_of
 from gateway.terms.dataset import Title
 

@@ -10,7 +10,7 @@ from gateway.cli.audit import audit
 from gateway.ledger import entry, openings, sequencer, store, vault
 from gateway.ledger.key_file import REGISTRY
 from gateway.terms.entry import Basis, EntryKind
-from gateway.transparency.proof import BODY_FIELD, ENTRY_BYTES_MAX
+from gateway.transparency.proof import BODY_FIELD, ENTRY_BYTES_MAX, PLAIN_FIELD
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
@@ -79,7 +79,7 @@ def test_every_fact_that_is_written_is_described_and_no_other() -> None:
 
 
 def test_every_field_that_is_committed_to_is_described_and_no_other() -> None:
-    assert described("Commitments and openings") == sorted(all_written("private") | {BODY_FIELD})
+    assert described("Commitments and openings") == sorted(all_written("private") | {BODY_FIELD, PLAIN_FIELD})
 
 
 def test_every_member_is_described() -> None:

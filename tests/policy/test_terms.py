@@ -12,7 +12,7 @@ from gateway.policy.load import load_rules
 from gateway.policy.meet_terms import meet_terms
 from gateway.policy.rules import PermitRule, Rules
 from gateway.terms.controlled import FREE, Price, Trigger
-from gateway.terms.format import EVERY_FORMAT, Format
+from gateway.terms.format import ANYHOW, Delivery, Format
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.query import Action
 
@@ -42,8 +42,10 @@ def test_what_a_document_says_is_what_its_rules_hold() -> None:
 
     assert (rules.log_months, rules.inspection_ppm) == (60, 50_000)
     assert rules.triggers == (Trigger(action=Action.EXTRACT, rows_over=1000),)
-    assert (rules.permits[0].formats, rules.permits[0].price) == (EVERY_FORMAT, FREE)
-    assert priced.permits[0].formats == {Format.CSV}
+    assert (rules.permits[0].delivery, rules.permits[0].price) == (ANYHOW, FREE)
+    assert priced.permits[0].delivery == Delivery(formats=frozenset({Format.CSV}))
+    encrypted = rules_of(LIMITS, f"{LIMITS}\n    delivery: {{encrypted: true}}")
+    assert encrypted.permits[0].delivery == Delivery(encrypted=True)
     assert priced.permits[0].price == Price(per_request=9000, per_row=5)
 
 
@@ -63,8 +65,9 @@ def test_what_a_document_says_is_what_its_rules_hold() -> None:
         (LIMITS, f"{LIMITS}\n    price: {{}}", "a price says per_request, per_row or per_key"),
         (LIMITS, f"{LIMITS}\n    price: {{per_request: -1}}", "at least 1 is wanted"),
         (LIMITS, f"{LIMITS}\n    price: {{per_key: 5}}", "only a permit to look up takes keys"),
+        (LIMITS, f"{LIMITS}\n    delivery: {{}}", "delivery says formats or encrypted"),
         (LIMITS, f"{LIMITS}\n    delivery: {{formats: []}}", "at least 1 wanted, 0 given"),
-        (LIMITS, f"{LIMITS}\n    delivery: {{encrypted: true}}", "unknown word `encrypted`"),
+        (LIMITS, f"{LIMITS}\n    delivery: {{encrypted: false}}", "`false` is not known here; known"),
         (
             "    limits: {groups: 136,",
             "    price: {per_row: 5}\n    limits: {groups: 136,",
@@ -95,8 +98,8 @@ def test_a_promise_to_keep_the_log_is_never_made_shorter(new: str) -> None:
 PERMIT = load_rules(TEXT.encode(), file="x.yaml").permits[0]
 AMOUNT = st.integers(0, 3)
 TERMS = st.builds(
-    lambda formats, price: replace(PERMIT, formats=formats, price=price),
-    st.frozensets(st.sampled_from(Format)),
+    lambda delivery, price: replace(PERMIT, delivery=delivery, price=price),
+    st.builds(Delivery, formats=st.frozensets(st.sampled_from(Format)), encrypted=st.booleans()),
     st.builds(Price, per_request=AMOUNT, per_row=AMOUNT, per_key=AMOUNT),
 )
 
@@ -104,12 +107,13 @@ TERMS = st.builds(
 @given(st.lists(TERMS, min_size=1, max_size=4), st.randoms())
 def test_p3_terms_meet_at_the_strictest_in_whatever_order(permits: list[PermitRule], random: object) -> None:
     """Promise P3."""
-    formats, price = meet_terms(permits)
+    delivery, price = meet_terms(permits)
     shuffled = permits + permits[:1]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
 
-    assert meet_terms(shuffled) == (formats, price)
-    assert all(formats <= each.formats for each in permits)
+    assert meet_terms(shuffled) == (delivery, price)
+    assert all(delivery.formats <= each.delivery.formats for each in permits)
+    assert delivery.encrypted == any(each.delivery.encrypted for each in permits)
     assert price == Price(
         per_request=max(each.price.per_request for each in permits),
         per_row=max(each.price.per_row for each in permits),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway import jose
 from gateway.registry.codec import change_of, record_of
+from gateway.registry.public_keys import frozen_keys
 from gateway.registry.records import (
     Activation,
     Agreement,
@@ -31,7 +32,6 @@ from gateway.registry.records import (
     State,
     UseCount,
     freeze_id,
-    frozen_keys,
     passkey_id,
 )
 from gateway.registry.saved_request import SavedRequest

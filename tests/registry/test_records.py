@@ -7,6 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from gateway import jose
+from gateway.registry.public_keys import frozen_keys
 from gateway.registry.records import (
     Activation,
     Agreement,
@@ -14,7 +15,6 @@ from gateway.registry.records import (
     Operator,
     Organisation,
     State,
-    frozen_keys,
 )
 from gateway.registry.saved_request import SavedRequest
 from gateway.terms.dataset import Title

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway import jose
 from gateway.errors import NotAuthenticated
 from gateway.registry.codec import change_of
+from gateway.registry.public_keys import frozen_keys
 from gateway.registry.records import (
     Activation,
     Agreement,
@@ -25,7 +26,6 @@ from gateway.registry.records import (
     Revocation,
     State,
     freeze_id,
-    frozen_keys,
     revocation_id,
 )
 from gateway.registry.registry import Registry, Standing, activation_for, standing

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from authority import Authority, Issued
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from gateway import jose
 from gateway.client.keys import ClientKey
 from gateway.client.receipt import salt_of
 from gateway.clock import unix_ms
@@ -72,7 +74,7 @@ from tests.faults.disk import FlawedDisk
 
 LOG = "gateway.test/log"
 PASSWORD = "correct horse battery"
-KEY, SPARE, THIRD = (ClientKey.create() for _ in range(3))
+KEY, SPARE, THIRD, FOURTH = (ClientKey.create() for _ in range(4))
 
 
 @dataclass
@@ -342,6 +344,47 @@ async def test_a_client_has_two_keys_while_one_is_replaced(office: Office) -> No
     with pytest.raises(MalformedRequest):
         await office.act(AddKey(client="etl", key={"kty": "EC", "d": "private"}))
     assert office.registry.clients["etl"].thumbprints == {SPARE.thumbprint}  # type: ignore[index]
+
+
+async def test_a_client_has_two_keys_to_encrypt_to_beside_those_that_it_signs_with(office: Office) -> None:
+    await office.furnish()
+
+    def encryption(key: ClientKey) -> AddKey:
+        return AddKey(client="etl", key={**key.jwk, "use": "enc", "alg": "ECDH-ES+A256KW"})
+
+    await office.act(encryption(SPARE))
+    await office.act(encryption(THIRD))
+    for key, why in ((SPARE, "already"), (KEY, "already"), (FOURTH, "at most 2 encryption keys")):
+        with pytest.raises(ActRefused, match=why):
+            await office.act(encryption(key))
+    client = office.registry.clients["etl"]  # type: ignore[index]
+    assert client.encryption_jwks == (SPARE.jwk, THIRD.jwk)
+    assert client.thumbprints == {KEY.thumbprint}, "nobody proves who they are by such a key"
+    with pytest.raises(ActRefused, match="already"):
+        await office.act(AddKey(client="etl", key=dict(THIRD.jwk)))
+    await office.act(RemoveKey(client="etl", thumbprint=SPARE.thumbprint))
+    (row,) = (await office.act(Look(kind=Kind.CLIENT, id="etl"))).rows
+    assert (row["keys"], row["encryption_keys"]) == ([KEY.thumbprint], [THIRD.thumbprint])
+    signs_only = {**jose.jwk_of(ed25519.Ed25519PrivateKey.generate().public_key()), "use": "enc"}
+    for odd in (signs_only, {**FOURTH.jwk, "use": "both"}, {**FOURTH.jwk, "use": ["enc"]}):
+        with pytest.raises(MalformedRequest, match="a client's key is not usable"):
+            await office.act(AddKey(client="etl", key=dict(odd)))
+
+
+async def test_a_client_is_registered_with_both_kinds_of_keys_and_none_is_both(office: Office) -> None:
+    await office.furnish()
+    keys = (dict(SPARE.jwk), {**THIRD.jwk, "use": "enc"})
+
+    def register(name: str, *keys: dict[str, object]) -> AddClient:
+        return AddClient(id=name, agreement="AGR-2026-001", purposes=("research",), keys=keys)
+
+    await office.act(register("both", *keys))
+    client = office.registry.clients["both"]  # type: ignore[index]
+    assert (client.jwks, client.encryption_jwks) == ((SPARE.jwk,), (THIRD.jwk,))
+    with pytest.raises(MalformedRequest, match="a key that it signs with, or a certificate"):
+        await office.act(register("mute", {**THIRD.jwk, "use": "enc"}))
+    with pytest.raises(MalformedRequest, match="never both"):
+        await office.act(register("twofold", dict(SPARE.jwk), {**SPARE.jwk, "use": "enc"}))
 
 
 async def test_a_client_has_two_certificates_while_one_is_replaced(office: Office) -> None:

@@ -124,7 +124,7 @@ async def test_p9_what_the_store_keeps_of_a_repeat_does_not_let_anybody_guess_ke
             number, a_caller(), PERMIT, a_lookup_plan()
         )
 
-    form = negotiate(QUERY.accept).value
+    form = negotiate(QUERY.accept).format.value
     said = f"{QUERY.path}\n{QUERY.query_string}\n{a_caller().purpose}\n{form}\n".encode() + BODY
     assert [request.claim for request in asked] == [
         IdempotencyClaim(
@@ -143,7 +143,7 @@ async def test_a_reply_says_which_key_found_a_row_and_what_the_caller_has_left(
     """Never what the lineage has left, which would tell of others."""
     frame = UnprotectedRows(columns={ColumnName("age"): [41, 7]}, ended_at=None, found_by=(1, 2))
 
-    reply = await Protect(keyring, kept)(QUERY, a_caller(), a_lookup_plan(), a_charge(), frame)
+    reply = await Protect(keyring, kept)(QUERY, a_caller(), PERMIT, a_lookup_plan(), a_charge(), frame)
 
     assert json.loads(reply.body) == {
         "dataset": "people",
@@ -165,7 +165,7 @@ async def test_p9_rows_are_kept_sealed_for_ten_minutes_and_no_row_in_the_ledger(
     )
     assert isinstance(charge, Charge)
     frame = UnprotectedRows(columns={ColumnName("age"): ["Nguyen"]}, ended_at=None, found_by=(1,))
-    reply = await Protect(keyring, kept)(QUERY, a_caller(), a_lookup_plan(), charge, frame)
+    reply = await Protect(keyring, kept)(QUERY, a_caller(), PERMIT, a_lookup_plan(), charge, frame)
     stored = StoredAnswer(answer=reply.answer or b"", charge_index=charge.index, release_index=8)
 
     assert stored.answer == b""
@@ -195,7 +195,7 @@ async def test_p3_rows_found_under_other_rules_are_not_given_again(
     )
     frame = UnprotectedRows(columns={ColumnName("age"): ["41"]}, ended_at=None, found_by=(1,))
     charge = a_charge(claim=IdempotencyClaim(scope="a", key="b", digest="c"))
-    reply = await Protect(keyring, kept)(QUERY, a_caller(), first, charge, frame)
+    reply = await Protect(keyring, kept)(QUERY, a_caller(), PERMIT, first, charge, frame)
     stored = StoredAnswer(answer=reply.answer or b"", charge_index=charge.index, release_index=8)
 
     assert Repeat(kept)(QUERY, first, stored).body == reply.body
@@ -216,7 +216,7 @@ async def test_p3_a_statistic_that_other_rules_released_is_not_given_again(
     )
     charge = a_charge(claim=IdempotencyClaim(scope="a", key="b", digest="c"))
     frame = UnprotectedIntegers(values=((5,),))
-    reply = await Protect(keyring, kept)(QUERY, a_caller(), plan, charge, frame)
+    reply = await Protect(keyring, kept)(QUERY, a_caller(), PERMIT, plan, charge, frame)
     stored = StoredAnswer(answer=reply.answer or b"", charge_index=charge.index, release_index=8)
 
     again = Repeat(kept)(QUERY, plan, stored)

@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 from builders import a_caller, a_permit, a_query
 
-from gateway.errors import NotAcceptable, NotPermitted, QuestionRefused
+from gateway.errors import EncryptionKeyRequired, NotAcceptable, NotPermitted, QuestionRefused
+from gateway.jose import Jwk
 from gateway.keyring.keyring import Keyring
 from gateway.steps.plan import MakePlan
+from gateway.terms.caller import Caller
 from gateway.terms.controlled import Trigger
-from gateway.terms.format import Format
+from gateway.terms.format import Delivery, Format
 from gateway.terms.identifiers import OrgId
 from gateway.terms.permit import Permit, Reason
 from gateway.terms.plan import Plan, ProxyPlan
@@ -27,9 +29,13 @@ def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
     return Keyring.create(tmp_path_factory.mktemp("home") / "keys", log_name="log.example/plan")
 
 
+def nobody(_caller: Caller) -> Jwk:
+    raise EncryptionKeyRequired("no key")
+
+
 @pytest.fixture
 def step(keyring: Keyring) -> MakePlan:
-    return MakePlan(keyring, ThreadPoolExecutor(max_workers=1))
+    return MakePlan(keyring, ThreadPoolExecutor(max_workers=1), nobody)
 
 
 def a_proxy_permit() -> Permit:
@@ -92,12 +98,34 @@ async def test_p3_what_needs_approval_is_refused_before_anything_is_charged_and_
 async def test_a_format_that_the_permit_does_not_deliver_in_is_refused_with_those_that_it_does(
     step: MakePlan,
 ) -> None:
-    permit = replace(a_proxy_permit(), formats=frozenset({Format.CSV}))
+    permit = replace(a_proxy_permit(), delivery=Delivery(formats=frozenset({Format.CSV})))
     asked = {"method": "GET", "action": Action.PROXY, "upstream_path": "/pages", "body": b""}
 
-    for accept in ("*/*", "application/json", "application/json, text/csv;q=0.9"):
-        with pytest.raises(NotAcceptable, match="accept `text/csv`"):
+    for accept in ("application/json", "application/json, text/csv;q=0"):
+        with pytest.raises(NotAcceptable, match="accept one of `text/csv`"):
             await step(a_query(**asked, accept=accept), a_caller(), permit)
 
-    assert await step(a_query(**asked, accept="text/csv"), a_caller(), permit)
-    assert await step(a_query(**asked, dry_run=True), a_caller(), permit), "a plan is always JSON"
+    for accept in ("*/*", "text/csv", "application/json, text/csv;q=0.9"):
+        assert await step(a_query(**asked, accept=accept), a_caller(), permit)
+    assert await step(a_query(**asked, accept="application/json", dry_run=True), a_caller(), permit), (
+        "a plan is always JSON"
+    )
+
+
+@pytest.mark.parametrize("must", [True, False])
+async def test_p2_who_has_no_key_to_encrypt_to_is_told_before_anything_is_charged(
+    step: MakePlan, must: bool
+) -> None:
+    """Promise P2: also where the rules want it and the firm did not ask."""
+    permit = replace(a_proxy_permit(), delivery=Delivery(encrypted=must))
+    asked = a_query(
+        method="GET",
+        action=Action.PROXY,
+        upstream_path="/pages",
+        body=b"",
+        accept="*/*" if must else "application/jose",
+    )
+
+    with pytest.raises(EncryptionKeyRequired):
+        await step(asked, a_caller(), permit)
+    assert await step(replace(asked, dry_run=True), a_caller(), permit)

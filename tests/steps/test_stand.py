@@ -10,6 +10,7 @@ from builders import NOON, a_caller, a_permit
 from gateway.client.keys import ClientKey
 from gateway.errors import Frozen, NotAuthenticated
 from gateway.registry.codec import change_of
+from gateway.registry.public_keys import frozen_keys
 from gateway.registry.records import (
     Activation,
     Agreement,
@@ -21,7 +22,6 @@ from gateway.registry.records import (
     Record,
     State,
     freeze_id,
-    frozen_keys,
     revocation_id,
 )
 from gateway.registry.registry import Registry

@@ -34,7 +34,8 @@ def no_wider(narrow: Permit | Refusal, wide: Permit | Refusal) -> bool:
         and _paths_within(narrow.paths, wide.paths)
         and _lookup_within(narrow.lookup, wide.lookup)
         and _cheaper(narrow, wide)
-        and narrow.formats <= wide.formats
+        and narrow.delivery.formats <= wide.delivery.formats
+        and narrow.delivery.encrypted >= wide.delivery.encrypted
         and all(any(_hits_all_of(mine, theirs) for mine in narrow.triggers) for theirs in wide.triggers)
     )
 

@@ -85,7 +85,8 @@ def _cost(allowed: dict[str, Any]) -> str:
     """Return what an answer costs in money and how it may be written, where the rules say so."""
     costs = [f"{vnd:,} VND {part.replace('_', ' ')}" for part, vnd in allowed.get("vnd", {}).items() if vnd]
     formats = [f"as {' or '.join(allowed['formats'])} only"] if "formats" in allowed else []
-    return plain("".join(f"; {said}" for said in (*costs, *formats)))
+    encrypted = ["encrypted to you only"] if allowed.get("encrypted") else []
+    return plain("".join(f"; {said}" for said in (*costs, *formats, *encrypted)))
 
 
 def _limits(allowed: dict[str, Any]) -> str:

@@ -9,8 +9,10 @@ import click
 
 from gateway.cli.firm.screen import failure_document, note, plain, prompted, working
 from gateway.cli.firm.session import FirmCommand, folder
+from gateway.client.decryption import DecryptionKey
 from gateway.client.failures import ProfileInvalid
 from gateway.client.keys import ClientKey
+from gateway.client.private_key import PrivateKey
 from gateway.client.problem import GatewayProblem
 from gateway.client.profile import KEY_NAME, Profile, checked_log_key, make_folder
 from gateway.client.sync import SyncGateway
@@ -33,6 +35,12 @@ PRESENT = click.Path(exists=True, dir_okay=False, path_type=Path)
               help="The certificate over --key, where the operator registers that; remembered.")  # fmt: skip
 @click.option("--ca", type=PRESENT, help="Authorities that may vouch for the gateway, in PEM; remembered.")
 @click.option("--new-key", type=FILE, help="Make a key in this file, print its public half, and stop.")
+@click.option("--encryption-key", "encryption_keys", type=FILE, multiple=True,
+              help="The private key that answers are encrypted to; twice while one replaces the other; "
+              "remembered.")  # fmt: skip
+@click.option("--no-encryption", is_flag=True, help="Forget the keys that answers were encrypted to.")
+@click.option("--new-encryption-key", type=FILE,
+              help="Make such a key in this file, print its public half, and stop.")  # fmt: skip
 @click.option("--hours", type=click.IntRange(1, 8), help="How long the activation is to last.")
 @click.option("--log-key", type=FILE, help="File with the log's verifier key, as the operator published it.")
 @click.option("--json", "form", flag_value="json", help="Print the outcome as JSON.")
@@ -45,6 +53,9 @@ def login(
     certificate: Path | None,
     ca: Path | None,
     new_key: Path | None,
+    encryption_keys: tuple[Path, ...],
+    no_encryption: bool,
+    new_encryption_key: Path | None,
     hours: int | None,
     log_key: Path | None,
     form: str | None,
@@ -54,10 +65,13 @@ def login(
     The first time, it makes a key and says what the operator must register; run it again after that.
     Nothing but addresses, names and the key is kept (GATEWAY_PROFILE, or ~/.config/data-sharing-gateway).
     """
-    if new_key is not None:
-        _make_key(new_key)
-        _show_key(new_key, as_json=form == "json")
-        return
+    for kind, file in ((ClientKey, new_key), (DecryptionKey, new_encryption_key)):
+        if file is not None:
+            _make_key(file, kind)
+            _show_key(file, kind, as_json=form == "json")
+            return
+    if no_encryption and encryption_keys:
+        raise click.UsageError("--encryption-key and --no-encryption say opposite things")
     known = _known()
     if known is not None:
         origin, client, purpose = origin or known.gateway, client or known.client, purpose or known.purpose
@@ -77,6 +91,7 @@ def login(
         log_key="unknown",
         ca=_remembered(ca, "" if known is None else known.ca),
         certificate=_remembered(certificate, "" if known is None or key is not None else known.certificate),
+        encryption_keys=_encryption_keys(encryption_keys, None if no_encryption else known),
     )
     _login(profile, known, given, hours, as_json=form == "json")
 
@@ -111,6 +126,17 @@ def _login(
 
 def _remembered(given: Path | None, known: str) -> str:
     return known if given is None else str(given.absolute())
+
+
+def _encryption_keys(given: tuple[Path, ...], known: Profile | None) -> tuple[str, ...]:
+    if not given:
+        return () if known is None else known.encryption_keys
+    for file in given:
+        if not file.exists():
+            raise click.UsageError(
+                f"there is no `{file}`; `gateway login --new-encryption-key {file}` makes it"
+            )
+    return tuple(str(file.absolute()) for file in given)
 
 
 def _ask_operator(profile: Profile, problem: GatewayProblem, *, as_json: bool) -> None:
@@ -160,13 +186,13 @@ def _key_file(given: Path | None, known: Profile | None) -> Path:
     file = folder().absolute() / KEY_NAME
     if not file.exists():
         make_folder(folder())
-        _make_key(file)
+        _make_key(file, ClientKey)
         note(f"made a key: {file}")
     return file
 
 
-def _make_key(file: Path) -> None:
-    key = ClientKey.create()
+def _make_key(file: Path, kind: type[PrivateKey]) -> None:
+    key = kind.create()
     try:
         key.save(file)
     except OSError as error:
@@ -174,7 +200,7 @@ def _make_key(file: Path) -> None:
     _jwk_file(file).write_text(json.dumps(key.jwk) + "\n", encoding="ascii")
 
 
-def _show_key(file: Path, *, as_json: bool) -> None:
+def _show_key(file: Path, kind: type[PrivateKey], *, as_json: bool) -> None:
     jwk = _jwk_file(file)
     if as_json:
         click.echo(json.dumps({"key": str(file), "jwk": str(jwk)}))
@@ -182,7 +208,11 @@ def _show_key(file: Path, *, as_json: bool) -> None:
     click.echo(f"private key: {file} (keep it on this machine)")
     click.echo(f"public key:  {jwk}")
     click.echo(f"  {jwk.read_text(encoding='ascii').strip()}")
-    click.echo(f"the operator registers it with: gateway client add NAME ... --key {jwk.name}")
+    if kind is ClientKey:
+        click.echo(f"the operator registers it with: gateway client add NAME ... --key {jwk.name}")
+        return
+    click.echo(f"the operator registers it with: gateway client key add NAME {jwk.name}")
+    click.echo(f"then run: gateway login --encryption-key {file}")
 
 
 def _jwk_file(key: Path) -> Path:

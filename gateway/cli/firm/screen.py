@@ -27,6 +27,9 @@ HINTS: Final = {
     "budget-exhausted": "privacy budgets do not renew: `gateway budget` shows what is left; ask for less "
     "(a smaller --epsilon, a larger --margin)",
     "keys-exhausted": "keys do not renew: `gateway budget` shows what is left; ask the agency for more",
+    "encryption-key-required": "then `gateway login --encryption-key FILE` uses it",
+    "not-acceptable": "`gateway catalog DATASET` shows in which forms answers leave; where that is encrypted "
+    "only, `gateway login --new-encryption-key FILE` makes the key",
     "answer-gone": "the answer is kept no longer, or the rules changed; asking again is charged again",
     "question-refused": "`gateway catalog DATASET` shows columns, types and functions",
     "charged-failure": "asking again is paid again; the operator finds the cause by the request's id",
