@@ -96,7 +96,7 @@ class RemoteLedger:
         self,
         *,
         on_changes: Callable[[tuple[Change, ...]], None],
-        in_force: Callable[[tuple[str, ...]], None],
+        in_force: Callable[[tuple[tuple[str, str], ...]], None],
     ) -> None:
         """Be told of every change that is durable since ``registry`` was last answered, and from here on.
 

@@ -63,7 +63,7 @@ class LedgerServer:
         ledger: SqliteLedger,
         *,
         published: Callable[[], Awaitable[bytes]],
-        in_force: Callable[[], tuple[str, ...]],
+        in_force: Callable[[], tuple[tuple[str, str], ...]],
         on_changes: Callable[[tuple[Change, ...]], None],
     ) -> None:
         self._ledger = ledger
@@ -108,7 +108,7 @@ class Connection:
         ledger: SqliteLedger,
         *,
         published: Callable[[], Awaitable[bytes]],
-        in_force: Callable[[], tuple[str, ...]],
+        in_force: Callable[[], tuple[tuple[str, str], ...]],
         on_changes: Callable[[tuple[Change, ...]], None],
     ) -> None:
         self._ledger = ledger

@@ -156,9 +156,12 @@ class Changed(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class InForce(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """The datasets that are served from now on, by the newest documents of the registry."""
+    """What is served from now on: each dataset's id, and its document's digest.
 
-    datasets: tuple[str, ...]
+    The digest, because the registry's newest document may be one that is recorded and not in force yet.
+    """
+
+    datasets: tuple[tuple[str, str], ...]
 
 
 class RefusalCode(StrEnum):

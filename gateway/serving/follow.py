@@ -1,17 +1,21 @@
 """A worker's registry and rules, kept as the main process has them.
 
-Changes of the registry come in the order of the log. Which datasets are in force comes after the changes
-that brought their documents; those that are new are read and opened, then all rules are replaced by one
-assignment. A document that this worker cannot use is not served (promise P3).
+Changes of the registry come in the order of the log. Which documents are in force comes after the changes
+that brought them; those that are new are read and opened, then all rules are replaced by one assignment. A
+document that this worker cannot use is not served, nor is a dataset whose document it does not have: who
+starts between a revision's record and its taking effect has that one only, and is told of it right after
+(promise P3).
 """
 
 import asyncio
+from collections.abc import Mapping
 
 from gateway import telemetry
 from gateway.engines.port import Engine
 from gateway.errors import RulesInvalid
 from gateway.policy.load import load_rules
 from gateway.policy.rules import Rules
+from gateway.policy.signature import digest_of
 from gateway.services.current import Current
 from gateway.services.stewardship import RULES
 from gateway.terms.entry import Change
@@ -22,31 +26,41 @@ class Following:
 
     def __init__(self, known: tuple[Change, ...], engine: Engine) -> None:
         self.current = Current.of(known, {})
-        self._documents = {change.id: change.document for change in known if change.kind == RULES}
+        self._newest: dict[str, str] = {}
+        self._documents: dict[str, bytes] = {}
+        """By digest: the newest of each dataset, and those in force."""
         self._engine = engine
-        self._waiting: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
+        self._waiting: asyncio.Queue[Mapping[str, bytes | None]] = asyncio.Queue()
         self._read: dict[bytes, Rules | None] = {}
         """By document: the ones in force."""
+        self._keep(known)
 
     def changed(self, changes: tuple[Change, ...]) -> None:
         """Take over durable changes."""
         self.current.apply(changes)
-        self._documents |= {change.id: change.document for change in changes if change.kind == RULES}
+        self._keep(changes)
 
-    def in_force(self, datasets: tuple[str, ...]) -> None:
-        """Take over, soon, which datasets are served."""
-        self._waiting.put_nowait(datasets)
+    def in_force(self, datasets: tuple[tuple[str, str], ...]) -> None:
+        """Take over, soon, what is served: each dataset's id, and its document's digest."""
+        wanted = dict(datasets)
+        kept = {*wanted.values(), *self._newest.values()}
+        self._documents = {digest: text for digest, text in self._documents.items() if digest in kept}
+        self._waiting.put_nowait({name: self._documents.get(digest) for name, digest in wanted.items()})
+
+    def _keep(self, changes: tuple[Change, ...]) -> None:
+        for change in changes:
+            if change.kind == RULES:
+                self._newest[change.id] = digest = digest_of(change.document)
+                self._documents[digest] = change.document
 
     async def renew(self) -> None:
-        """Wait until datasets come into force, and serve them.
-
-        Raises:
-            KeyError: One of them has no document that came before.
-
-        """
-        datasets = await self._waiting.get()
-        documents = [self._documents[name] for name in datasets]
-        self._read = {text: self._read.get(text) or await self._usable(text) for text in documents}
+        """Wait until documents come into force, and serve them."""
+        documents = await self._waiting.get()
+        for name, text in documents.items():
+            if text is None:
+                telemetry.log("worker_not_serving", dataset=name, problem="its document is not known here")
+        here = [text for text in documents.values() if text is not None]
+        self._read = {text: self._read.get(text) or await self._usable(text) for text in here}
         self.current.rules = {rules.dataset.id: rules for rules in self._read.values() if rules is not None}
 
     async def _usable(self, document: bytes) -> Rules | None:

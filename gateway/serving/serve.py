@@ -109,7 +109,7 @@ async def _led(
     server = LedgerServer(
         gateway.ledger,
         published=gateway.published,
-        in_force=lambda: tuple(gateway.current.rules),
+        in_force=lambda: tuple((name, rules.dataset.digest) for name, rules in gateway.current.rules.items()),
         on_changes=gateway.current.apply,
     )
     gateway.current.followers.append(server.tell)

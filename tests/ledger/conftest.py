@@ -181,7 +181,7 @@ class Crew:
     told: list[tuple[Change, ...]] = field(default_factory=list)
     remotes: list[RemoteLedger] = field(default_factory=list)
     lost: list[RemoteLedger] = field(default_factory=list)
-    datasets: tuple[str, ...] = ()
+    datasets: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         self.server = LedgerServer(

@@ -171,7 +171,7 @@ async def test_a_worker_that_starts_misses_no_change_and_takes_none_back(crew: A
 
 
 async def test_the_datasets_in_force_follow_the_registry_and_every_renewal(crew: Any, build: Any) -> None:
-    crew.datasets = ("one",)
+    crew.datasets = (("one", "1f"),)
     remote, _ = await crew.join()
     news: list[object] = []
     await remote.registry()
@@ -181,11 +181,11 @@ async def test_the_datasets_in_force_follow_the_registry_and_every_renewal(crew:
     change = Change(kind="rules", id="two", document=b"text")
     await crew.store.release(build.release(changes=(change,)))
     crew.tell((change,))
-    crew.datasets = ("one", "two")
+    crew.datasets = (("one", "1f"), ("two", "2f"))
     crew.server.tell_in_force()
     await remote.ready()
 
-    assert news == [("one",), (change,), ("one", "two")]
+    assert news == [(("one", "1f"),), (change,), (("one", "1f"), ("two", "2f"))]
 
 
 async def test_a_registry_larger_than_a_message_arrives_whole(crew: Any, build: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import HomeInvalid
+from gateway.policy.signature import digest_of
 from gateway.registry.codec import change_of
 from gateway.registry.records import Organisation, State
 from gateway.services.current import Current
@@ -52,6 +53,15 @@ def rules(name: str, text: bytes | None = None) -> Change:
     return Change(kind="rules", id=name, document=DOCUMENTS[name] if text is None else text)
 
 
+def of(name: str, text: bytes | None = None) -> tuple[str, str]:
+    """How a document in force is told of."""
+    return name, digest_of(DOCUMENTS[name] if text is None else text)
+
+
+def later(name: str) -> bytes:
+    return DOCUMENTS[name].replace(b"revision: ", b"revision: 1", 1)
+
+
 async def test_a_suspension_that_is_told_counts_at_once() -> None:
     following = Following((change_of(ORGANISATION),), Shelf())
     before = following.current.registry
@@ -67,7 +77,7 @@ async def test_the_datasets_in_force_are_served_and_no_other() -> None:
     one, other = sorted(DOCUMENTS)[:2]
     following = Following((rules(one), rules(other)), shelf := Shelf())
 
-    following.in_force((one,))
+    following.in_force((of(one),))
     await following.renew()
 
     assert set(following.current.rules) == {one}
@@ -77,13 +87,13 @@ async def test_the_datasets_in_force_are_served_and_no_other() -> None:
 async def test_a_new_document_replaces_the_old_one_and_others_are_not_read_again() -> None:
     one, other = sorted(DOCUMENTS)[:2]
     following = Following((rules(one), rules(other)), shelf := Shelf())
-    following.in_force((one, other))
+    following.in_force((of(one), of(other)))
     await following.renew()
     kept, before = following.current.rules[DatasetId(other)], following.current.rules
-    text = DOCUMENTS[one].replace(b"revision: ", b"revision: 1", 1)
+    text = later(one)
 
     following.changed((rules(one, text),))
-    following.in_force((one, other))
+    following.in_force((of(one, text), of(other)))
     await following.renew()
 
     assert following.current.rules is not before
@@ -98,21 +108,57 @@ async def test_a_document_that_cannot_be_used_is_not_served(text: bytes | None) 
     one, other = sorted(DOCUMENTS)[:2]
     following = Following((rules(one, text), rules(other)), Shelf(missing={one}))
 
-    following.in_force((one, other))
+    following.in_force((of(one, text), of(other)))
     await following.renew()
 
     assert set(following.current.rules) == {other}
 
 
+async def test_p3_what_is_recorded_and_not_in_force_yet_is_not_served() -> None:
+    """Promise P3: who starts in between has no other document of it, and waits for the next word."""
+    one, other = sorted(DOCUMENTS)[:2]
+    following = Following((rules(one, revised := later(one)), rules(other)), Shelf())
+
+    following.in_force((of(one), of(other)))
+    await following.renew()
+    assert set(following.current.rules) == {other}
+
+    following.in_force((of(one, revised), of(other)))
+    await following.renew()
+    assert set(following.current.rules) == {one, other}
+
+
+async def test_p3_what_is_in_force_goes_on_while_the_next_revision_is_recorded() -> None:
+    """Promise P3: also where the word of it is heard only when the next one is there already."""
+    (one,) = sorted(DOCUMENTS)[:1]
+    following = Following((rules(one),), Shelf())
+    following.in_force((of(one),))
+    following.changed((rules(one, later(one)),))
+    await following.renew()
+    before = following.current.rules[DatasetId(one)]
+
+    following.in_force((of(one),))
+    await following.renew()
+
+    assert following.current.rules[DatasetId(one)] is before
+    assert before.dataset.digest == digest_of(DOCUMENTS[one])
+
+
 async def test_a_worker_that_cannot_take_over_rules_does_not_go_on_with_old_ones() -> None:
-    """A dataset in force whose document never came: whatever it is, it is loud."""
-    following = Following((), Shelf())
+    """Whatever it is, it is loud."""
+
+    class Broken(Shelf):
+        async def check(self, dataset: Dataset) -> tuple[str, ...]:
+            raise OSError(dataset.id)
+
+    one = min(DOCUMENTS)
+    following = Following((rules(one),), Broken())
     broken: list[str] = []
-    following.in_force(("vn.unheard-of",))
+    following.in_force((of(one),))
 
     await keep_renewing(following, on_broken=broken.append)
 
-    assert broken == ["KeyError"]
+    assert broken == ["OSError"]
 
 
 def test_one_follower_that_fails_does_not_keep_a_stop_from_the_others() -> None:
