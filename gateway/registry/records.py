@@ -203,6 +203,8 @@ class Activation:
     """The client's registered key that asked."""
     methods: tuple[str, ...]
     """RFC 8176 values of what the person proved."""
+    passkey: str = ""
+    """The passkey that they signed in with, if one: the approval counts as long as it does."""
     authenticated_at: datetime
     until: datetime
     state: State
@@ -210,7 +212,7 @@ class Activation:
     """Set where the person approved one request only, to be run without them; None: whatever is asked."""
 
     def __post_init__(self) -> None:
-        _require_ids(self.id, self.client, self.operator, self.purpose)
+        _require_ids(self.id, self.client, self.operator, self.purpose, *filter(None, [self.passkey]))
         _require_utc(self.authenticated_at, self.until)
         if self.saved is not None and self.until - self.authenticated_at > SAVED_MAX:
             raise ValueError(f"a request is saved for {SAVED_MAX.days} days at most")

@@ -99,6 +99,14 @@ class Registry:
         active = operator is not None and operator.state is State.ACTIVE
         return active and not self.is_frozen(Freezable.OPERATOR, name)
 
+    def is_backed(self, activation: Activation) -> bool:
+        """Return whether the passkey behind an approval, if there is one, is still its person's.
+
+        Who removes a stolen passkey takes back what a thief approved with it.
+        """
+        passkey = self.passkeys.get(activation.passkey)
+        return not activation.passkey or (passkey is not None and passkey.state is State.ACTIVE)
+
     def has(self, change: Change) -> bool:
         """Return whether there is a record of that kind and id already."""
         records: Mapping[str, object] = getattr(self, _PLURALS[change.kind])
@@ -330,6 +338,7 @@ def _in_force(
         and activation.key == key
         and activation.state is State.ACTIVE
         and activation.authenticated_at <= now < activation.until
+        and registry.is_backed(activation)
         and _may_activate(registry, activation.operator, client)
     )
 

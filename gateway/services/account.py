@@ -273,6 +273,7 @@ def _approved(registry: Registry, operator: Operator, now: datetime) -> list[Act
         for each in registry.activations.values()
         if each.state is State.ACTIVE
         and now < each.until
+        and registry.is_backed(each)
         and (client := registry.clients.get(each.client)) is not None
         and client.org == operator.org
     ]

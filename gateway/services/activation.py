@@ -51,6 +51,8 @@ class Deciding:
 
     operator: Operator
     methods: tuple[str, ...]
+    passkey: str
+    """The record of the passkey among them; empty: none."""
     grant: devices.DeviceGrant
     chain: Standing
     at: datetime
@@ -123,6 +125,7 @@ async def _sign_in(form: Form, peer: str, ports: EnrolmentPorts) -> Outcome:
     deciding = Deciding(
         operator=person.operator,
         methods=person.methods,
+        passkey=person.passkey,
         grant=grant,
         chain=chain,
         at=person.at,
@@ -171,6 +174,7 @@ def _consent(deciding: Deciding, offer: SavedOffer | None, ports: EnrolmentPorts
         "grant": grant.id,
         "operator": deciding.operator.id,
         "methods": deciding.methods,
+        "passkey": deciding.passkey,
         "at": deciding.at.isoformat(),
         "bounds": None if deciding.bounds is None else asdict(deciding.bounds),
     }
@@ -245,6 +249,7 @@ def _redeemed(ticket: str, ports: EnrolmentPorts, now: datetime) -> Deciding | N
     return Deciding(
         operator=operator,
         methods=tuple(noted["methods"]),
+        passkey=noted["passkey"],
         grant=grant,
         chain=chain,
         at=at,
@@ -272,6 +277,7 @@ def _activation(deciding: Deciding, ports: EnrolmentPorts) -> Activation:
         purpose=deciding.grant.purpose,
         key=deciding.grant.client_key,
         methods=deciding.methods,
+        passkey=deciding.passkey,
         authenticated_at=deciding.at,
         until=deciding.until,
         state=State.ACTIVE,

@@ -13,6 +13,7 @@ from gateway.registry.records import (
     Operator,
     Organisation,
     Record,
+    State,
 )
 from gateway.registry.registry import Registry
 
@@ -29,6 +30,8 @@ def shown(record: Record, registry: Registry) -> dict[str, object]:
         if record.encryption_keys:
             row["encryption_keys"] = [jose.thumbprint(jwk) for jwk in record.encryption_jwks]
     if isinstance(record, Activation):
+        if not registry.is_backed(record):
+            row["state"] = State.ENDED.value
         row["saved"] = None if record.saved is None else f"{record.saved.method} {record.saved.path}"
     if isinstance(record, Operator):
         row["enrolled"] = record.is_enrolled

@@ -61,6 +61,8 @@ class Person:
     operator: Operator
     methods: tuple[str, ...]
     """RFC 8176 values."""
+    passkey: str = ""
+    """The record of the passkey among them, if there is one."""
     at: datetime
     changes: tuple[Change, ...] = ()
     """What the sign-in changed: a passkey's count, a recovery code less."""
@@ -165,7 +167,9 @@ async def _by_passkey(attempt: Attempt, ports: EnrolmentPorts) -> Person | Faile
     if changes is None:
         return failed
     throttle.succeeded()
-    return Person(operator=operator, methods=methods, at=attempt.now, changes=changes)
+    return Person(
+        operator=operator, methods=methods, passkey=signed.record.id, at=attempt.now, changes=changes
+    )
 
 
 async def _signature_used_up(

@@ -16,6 +16,7 @@ from gateway.identity.passkey import challenge_about
 from gateway.identity.totp import code_at, step_at
 from gateway.jose import base64url_decoded
 from gateway.registry.records import Freezable, Freeze, Passkey, State, freeze_id, passkey_id
+from gateway.services.shown import shown as shown_row
 from gateway.terms.entry import EntryKind
 from gateway.terms.identifiers import OperatorId
 from gateway.terms.reply import Reply
@@ -265,6 +266,32 @@ async def test_a_removed_passkey_or_that_of_a_suspended_operator_signs_nobody_in
     device = await town.device()
     town.change(replace(town.registry.operators[OperatorId("lan")], state=State.SUSPENDED))
     assert (await sign(town, other, device)).status == 403
+
+
+async def test_p7_what_a_removed_passkey_approved_ends_with_it(town: Town) -> None:
+    """Promise P7: it may have been stolen; what another one approves counts."""
+    stolen, kept = SoftKey(), SoftKey(credential=b"another one")
+    await add(town, stolen)
+    await add(town, kept)
+    device = await town.device()
+    await town.decide(town.ticket_in(await sign(town, stolen, device)), "approve")
+    page = await at_the_account(town)
+    assert page.body.count(b"end-activation") == 1
+
+    shown = await post(
+        town, "/account",
+        step="remove-passkey", ticket=field_in(page, "ticket"), id=passkey_id(stolen.credential),
+    )  # fmt: skip
+
+    assert shown.body.count(b"end-activation") == 0
+    assert town.document(await town.poll(device))["error"] == "access_denied"
+    (approved,) = town.registry.activations.values()
+    assert (approved.state, shown_row(approved, town.registry)["state"]) == (State.ACTIVE, "ended")
+
+    town.nonce = None
+    device = await town.device()
+    await town.decide(town.ticket_in(await sign(town, kept, device)), "approve")
+    assert town.claims(await town.poll(device)).assurance.acr == "aal3"
 
 
 async def test_a_frozen_operator_signs_in_nowhere_and_ends_a_session_at_work(town: Town) -> None:

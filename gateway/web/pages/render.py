@@ -103,8 +103,8 @@ WORDS: Final[Mapping[Notice, tuple[str, str]]] = {
         "Passkey not added. It must verify its user, and there are at most 10.",
     ),
     Notice.PASSKEY_REMOVED: (
-        "Đã xóa khóa truy cập. Những gì bạn đã phê duyệt vẫn còn hiệu lực; bạn có thể chấm dứt bên dưới.",
-        "Passkey removed. What you approved goes on; you can end it below.",
+        "Đã xóa khóa truy cập và chấm dứt những gì đã được duyệt bằng khóa đó.",
+        "Passkey removed, and what was approved with it has ended.",
     ),
     Notice.ACTIVATION_ENDED: (
         "Đã chấm dứt. Máy không còn nhận được dữ liệu theo phê duyệt này.",
