@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from gateway.errors import AnswerGone, ChargedFailure, DataChanged
+from gateway.errors import AnswerGone, ChargedFailure, DataChanged, EncryptionKeyRequired
 from gateway.problems import problem, unrecorded
 from gateway.terms.caller import Caller
 from gateway.terms.charge import Charge, Receipt, StoredAnswer
@@ -86,7 +86,7 @@ async def _answer(query: Query, seen: Seen, steps: Steps) -> Reply:
             steps.stand(caller, permit)  # what was stopped while this was in flight does not leave
             return reply  # noqa: TRY300  inside, as whatever fails here is the one failure below
         except Exception as error:  # SECURITY: one failure for the outside, whatever happened (P5)
-            if charge is None and isinstance(error, DataChanged):
+            if charge is None and isinstance(error, DataChanged | EncryptionKeyRequired):
                 raise  # rows, which cost nothing: who pages must know to start again
             if isinstance(charge, StoredAnswer) and isinstance(error, AnswerGone):
                 raise  # time or a change of the rules decided it, and nothing was looked up

@@ -230,7 +230,9 @@ def _handed_in(folder: Path, faults: list[str]) -> Iterator[HandedIn]:
         except ReceiptUnreadable as error:
             faults.append(f"receipt `{file.name}`: {error}")
             continue
-        yield HandedIn(name=file.name, proof=stored.proof, entry=stored.entry, body=stored.body)
+        yield HandedIn(
+            name=file.name, proof=stored.proof, entry=stored.entry, body=stored.body, plain=stored.plain
+        )
 
 
 def _read(path: Path, most: int = NOTE_BYTES_MAX) -> bytes:

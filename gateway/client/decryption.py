@@ -21,8 +21,9 @@ from joserfc.jwk import ECKey
 
 from gateway.client.failures import AnswerRefused
 from gateway.client.private_key import PrivateKey
+from gateway.client.receipt import ENTRY_HEADER, PROOF_HEADER
 from gateway.client.wire import BODY_BYTES_MAX, Response
-from gateway.jose import JOSE_TYPE, JWE_ALG, JWE_ENC, base64url_decoded, key_of
+from gateway.jose import JOSE_TYPE, JWE_ALG, JWE_ENC, base64url, base64url_decoded, key_of
 from gateway.terms.identifiers import Thumbprint
 
 KEYS_MAX: Final = 2
@@ -175,6 +176,20 @@ class Decryption:
     def is_wanted(self, path: str) -> bool:
         """Return whether the answer at a path has to be encrypted: wherever rows or statistics could be."""
         return bool(self._keys) and _IN_CLEAR.fullmatch(path) is None
+
+    def with_receipt(self, response: Response) -> Response:
+        """Return an answer with the headers of its receipt in clear; they come encrypted as it does.
+
+        Raises:
+            AnswerRefused: They came otherwise.
+
+        """
+        opened_headers = {}
+        for name in (PROOF_HEADER, ENTRY_HEADER):
+            if name in response.headers:
+                found = opened(response.headers[name].encode("ascii", "replace"), self._keys)
+                opened_headers[name] = base64url(found.plaintext)
+        return response.with_headers(opened_headers)
 
     async def opened(self, response: Response) -> Opened:
         """Return what an answer says that was asked for encrypted.

@@ -45,10 +45,12 @@ class ClientKey(PrivateKey):
         access_token: str | None = None,
         query_string: str = "",
         body: bytes = b"",
+        accept: str | None = None,
     ) -> str:
         """Return a DPoP proof over one request; ``url`` is without query and fragment.
 
-        With an access token the proof also carries ``ath`` and ``qd``.
+        With an access token the proof also carries ``ath`` and ``qd``. With ``accept`` it serves only for a
+        request that has this field.
         """
         claims: dict[str, object] = {
             "htm": method,
@@ -58,6 +60,8 @@ class ClientKey(PrivateKey):
         }
         if nonce is not None:
             claims["nonce"] = nonce
+        if accept is not None:
+            claims["accept"] = accept
         if access_token is not None:
             claims |= {"ath": token_hash(access_token), "qd": query_digest(query_string, body)}
         return self._signed(claims, {"typ": "dpop+jwt", "jwk": self.jwk})

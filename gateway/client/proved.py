@@ -30,10 +30,12 @@ async def proved(
     """
     plain = key = None
     answer = response
-    if decryption is not None and response.status < REFUSAL and method != "HEAD":
-        opened = await decryption.opened(response)
-        plain, key = opened.plaintext, opened.key
-        answer = response.saying(opened.content_type, plain)
+    if decryption is not None and response.status < REFUSAL:
+        answer = response = decryption.with_receipt(response)
+        if method != "HEAD":
+            opened = await decryption.opened(response)
+            plain, key = opened.plaintext, opened.key
+            answer = response.saying(opened.content_type, plain)
     receipt = receipt_of(response.headers, response.body, plain=plain)
     if log_key is not None:
         require_receipt(

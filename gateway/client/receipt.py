@@ -143,7 +143,9 @@ def receipt_of(
             proof=base64url_decoded(proof), entry=base64url_decoded(entry), body=body, plain=plain
         )
     except ValueError as error:
-        raise ReceiptUnreadable("the answer's receipt is not base64url") from error
+        is_jwe = "." in proof
+        said = "encrypted, as the answer is, and its key is not held here" if is_jwe else "not base64url"
+        raise ReceiptUnreadable(f"the answer's receipt is {said}") from error
 
 
 def require_receipt(

@@ -30,6 +30,7 @@ from gateway.client.question import Amount, given, path_of, text_of
 from gateway.client.receipt import REFUSAL
 from gateway.client.saved import SavedRequest
 from gateway.client.wire import Response, Wire
+from gateway.jose import JOSE_TYPE
 
 RESOURCE_METADATA: Final = "/.well-known/oauth-protected-resource"
 CURSOR_HEADER: Final = "Gateway-Next"
@@ -46,7 +47,8 @@ class Gateway:
     for each session unless one is given (from another custody, for example). ``log_key`` is the log's
     verifier key, got from somewhere else than the answers; with it every receipt is verified on arrival.
     With ``decryption_keys`` (one, or two while one replaces the other) rows and statistics are asked for
-    encrypted, and refused when they come otherwise.
+    encrypted, and refused when they come otherwise; give ``log_key`` with them, for anybody can encrypt to
+    a public key, and only the receipt says who did.
     """
 
     def __init__(
@@ -347,6 +349,7 @@ class Gateway:
         self, method: str, path: str, query_string: str, body: bytes, extra: Mapping[str, str]
     ) -> Response:
         """Send with token and proof; once more where the gateway wants its nonce or a newer token."""
+        accept = extra.get("Accept", "")
         target = f"{path}?{query_string}" if query_string else path
         for attempt in range(ATTEMPTS):
             token = await self._fresh_token()
@@ -360,6 +363,8 @@ class Gateway:
                     access_token=token.text,
                     query_string=query_string,
                     body=body,
+                    # SECURITY: else somebody on the way could ask for it in clear instead
+                    accept=accept if JOSE_TYPE in accept else None,
                 )
                 content = {"Content-Type": JSON} if body else {}
                 own = {"Accept": JSON, "Authorization": f"DPoP {token.text}", "DPoP": proof}

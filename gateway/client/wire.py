@@ -12,7 +12,7 @@ import re
 import ssl
 from collections.abc import Callable, Mapping, MutableMapping
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -42,9 +42,13 @@ class Response:
 
     def saying(self, content_type: str, body: bytes) -> "Response":
         """Return the same answer with what its body was found to say."""
+        return replace(self.with_headers({"Content-Type": content_type}), body=body)
+
+    def with_headers(self, changed: Mapping[str, str]) -> "Response":
+        """Return the same answer with other headers."""
         headers = copy(self.headers)
-        headers["Content-Type"] = content_type
-        return Response(status=self.status, headers=headers, body=body)
+        headers.update(changed)
+        return replace(self, headers=headers)
 
 
 class ResponseTooLarge(ClientFailure):

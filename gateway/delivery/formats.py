@@ -31,6 +31,12 @@ ACCEPTS_MAX: Final = 256
 
 
 _UTF_8: Final = frozenset({("charset", "utf-8")})
+_INSIDE: Final = {
+    form: frozenset({("cty", each) for each in (form.content_type, form.media_type)})
+    | frozenset({("cty", form.media_type.removeprefix("application/"))})
+    for form in Format
+}
+"""The spellings of an encrypted reply's ``cty``, short ones too (RFC 7515 section 4.1.10)."""
 _KINDS: Final = frozenset({str, int, Decimal, date, bool, NoneType})
 
 
@@ -59,7 +65,7 @@ def negotiate(accept: str, delivery: Delivery = ANYHOW) -> Form:
 
 def _weight_of(form: Form, ranges: tuple[MediaRange, ...]) -> int:
     if form.encrypted:
-        return weight_of(JOSE_TYPE, frozenset({("cty", form.format.media_type)}), ranges)
+        return weight_of(JOSE_TYPE, _INSIDE[form.format], ranges)
     return weight_of(form.format.media_type, _UTF_8, ranges)
 
 

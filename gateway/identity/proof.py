@@ -2,9 +2,10 @@
 
 Order of checks: strict parse, key, signature, method, address, token hash, query digest, time,
 nonce. ``qd`` is this gateway's addition, because DPoP covers neither query string nor body (RFC 9449
-section 11.7). Pure, so that a proof serves once only if the caller stores ``single_use_id`` until
-``expires_at_ms`` and refuses it when it is there already; do so after all of this and before any
-permission is looked at, so that replays of refused requests are seen as well.
+section 11.7); ``accept``, which a caller may add, is another: who stands between could ask for an answer
+in clear that was asked for encrypted. Pure, so that a proof serves once only if the caller stores
+``single_use_id`` until ``expires_at_ms`` and refuses it when it is there already; do so after all of this
+and before any permission is looked at, so that replays of refused requests are seen as well.
 """
 
 import hashlib
@@ -48,9 +49,12 @@ def verify_proof(
     nonce_secret: bytes,
     access_token: str | None,
     query_digest: str | None,
+    accept: str = "",
     nonce_required: bool = True,
 ) -> Proof:
     """Return the proof for a request to ``url`` (the configured public one, never from ``Host``).
+
+    ``accept`` is the request's field; a proof that names another is refused.
 
     Raises:
         ProofNonceRequired: All is well but the nonce, which is absent, old or not ours.
@@ -61,6 +65,8 @@ def verify_proof(
         found = _authentic(proof)
         _check_request(found.claims, method=method, url=url)
         _check_bindings(found.claims, access_token=access_token, query_digest=query_digest)
+        if not _same(found.claims.get("accept", accept), accept):
+            _refuse("the proof is for another form of the answer: `accept` does not fit", "proof-accept")
         _check_time(found, now)
         _check_nonce(found.claims.get("nonce"), nonce_secret, now, required=nonce_required)
     except (ProofRefused, ProofNonceRequired):

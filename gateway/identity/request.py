@@ -66,6 +66,7 @@ def verify_request(
         nonce_secret=nonce_secret,
         access_token=token,
         query_digest=_query_digest(query),
+        accept=query.accept,
     )
     if proof.key != claims.key:
         raise ProofRefused("the proof is made with another key than the token's", cause="proof-other-key")

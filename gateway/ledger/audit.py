@@ -50,12 +50,13 @@ EARLIER: Final = "the earlier check"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedIn:
-    """A receipt that somebody else kept; ``body`` may have been left out."""
+    """A receipt that somebody else kept; ``body``, and what it says if it is encrypted, may be left out."""
 
     name: str
     proof: bytes = field(repr=False)
     entry: bytes = field(repr=False)
     body: bytes | None = field(repr=False)
+    plain: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,9 +203,9 @@ def _take_receipt(receipt: HandedIn, vkeys: str, findings: _Findings) -> None:
     holder = f"receipt `{receipt.name}`"
     try:
         index, head = verify_inclusion(proof=receipt.proof, entry=receipt.entry, vkey=vkeys)
-        if receipt.body is not None:
+        if receipt.body is not None or receipt.plain is not None:
             verify_receipt(
-                proof=receipt.proof, entry=receipt.entry, body=receipt.body,
+                proof=receipt.proof, entry=receipt.entry, body=receipt.body, plain=receipt.plain,
                 salt=salt_of(receipt.proof), vkey=vkeys,
             )  # fmt: skip
     except ProofInvalid as error:

@@ -83,17 +83,18 @@ def read(name: str, most: int) -> bytes:
 def check_receipt(data: bytes, keys: list[str]) -> list[str]:
     """Check a receipt file: its entry stands in the log, and its body is what was recorded."""
     document = json_object(data, "the receipt")
-    if not document.keys() <= {"receipt", "entry", "body"} or not document.keys() >= {"receipt", "entry"}:
-        raise Wrong("the receipt is no object of receipt, entry and body")
+    if not {"receipt", "entry"} <= document.keys() <= {"receipt", "entry", "body", "plain"}:
+        raise Wrong("the receipt is no object of receipt, entry, body and plain")
     parts = {name: base64url(value, f"`{name}` of the receipt") for name, value in document.items()}
     index, size, origin, salt = check_proof(parts["receipt"], parts["entry"], keys)
     entry = check_entry(parts["entry"], index)
-    if "body" not in parts:
-        return [
-            f"ok, its place only: {shown(index, entry)} stands in {origin} of {size}; the file has no answer"
-        ]
-    if entry["commitments"].get("body") != commitment("body", salt, parts["body"]):
-        raise Wrong(f"entry {index} does not commit to this body")
+    answers = [name for name in ("body", "plain") if name in parts]
+    if not answers:
+        place = f"{shown(index, entry)} stands in {origin} of {size}"
+        return [f"ok, its place only: {place}; the file has no answer"]
+    for name in answers:
+        if entry["commitments"].get(name) != commitment(name, salt, parts[name]):
+            raise Wrong(f"entry {index} does not commit to this {name}")
     return [f"ok: {shown(index, entry)} stands in {origin} of {size}, and the answer is the one recorded"]
 
 

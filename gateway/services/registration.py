@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 from urllib.parse import quote
 
+from gateway import jose
 from gateway.errors import MalformedRequest
 from gateway.identity.certificate import certificates_in
 from gateway.identity.password import SALT_BYTES, hash_password
@@ -21,6 +22,7 @@ from gateway.keyring.keyring import SealingKeys
 from gateway.registry.codec import change_of
 from gateway.registry.public_keys import FrozenJwk, frozen_encryption_keys, frozen_keys
 from gateway.registry.records import (
+    KEYS_MAX,
     Agreement,
     Client,
     ClientCertificate,
@@ -37,7 +39,6 @@ from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, 
 PASSWORD_LENGTH_MIN: Final = 12
 PASSWORD_LENGTH_MAX: Final = 256
 NAME_LENGTH_MAX: Final = 200
-KEYS_MAX: Final = 2
 
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 _AGREEMENT = re.compile(r"[A-Z]{2,8}-[0-9]{4}-[0-9]{1,6}")
@@ -120,16 +121,34 @@ class ClientKeys:
 
 def client_keys(keys: Iterable[Mapping[str, object]]) -> ClientKeys:
     """Return public keys as a client's record keeps them; one that says no use is for signing."""
-    by_use: dict[object, list[Mapping[str, object]]] = {"sig": [], "enc": []}
+    by_use: dict[str, list[Mapping[str, object]]] = {"sig": [], "enc": []}
     try:
         for key in keys:
-            by_use[key.get("use", "sig")].append(key)
+            by_use[_use_of(key)].append(key)
         found = ClientKeys(frozen_keys(by_use["sig"]), frozen_encryption_keys(by_use["enc"]))
     except (ValueError, TypeError, AttributeError, KeyError) as error:  # a key file may hold any JSON
         raise MalformedRequest(f"a client's key is not usable: {error}") from error
     if set(found.signing) & set(found.encryption):
         raise MalformedRequest("a key signs, or is encrypted to, never both")
     return found
+
+
+def _use_of(key: Mapping[str, object]) -> str:
+    """Return what a JWK is for, if all that it says of itself (RFC 7517 sections 4.2 to 4.4) fits that.
+
+    SECURITY: a firm that sends its encryption key by mistake must not find that it opens its account.
+    """
+    use = key.get("use", "sig")
+    if use not in ("sig", "enc"):  # by equality: it may be anything
+        raise ValueError('`use` is "sig", or "enc" for replies to be encrypted to')
+    encrypts = use == "enc"
+    if "alg" in key and (key["alg"] == jose.JWE_ALG) != encrypts:
+        wanted = f'"{jose.JWE_ALG}"' if encrypts else "of a signature"
+        raise ValueError(f'by its `use`, "{use}" unless it says another, its `alg` is {wanted}')
+    operations = key.get("key_ops", [])
+    if not isinstance(operations, list) or any((each == "verify") == encrypts for each in operations):
+        raise ValueError(f'by its `use`, "{use}" unless it says another, its `key_ops` are others')
+    return str(use)
 
 
 def client_certificate(pem: str, *, now: datetime) -> ClientCertificate:

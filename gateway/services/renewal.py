@@ -18,7 +18,16 @@ from gateway.keyring.stewards import trusted_stewards
 from gateway.policy.rules import Rules
 from gateway.policy.signature import require_cases, vouched
 from gateway.services.documents import FOLDER, SignedDocument, Staged, read_documents, stage_document
-from gateway.services.stewardship import RULES, SIGNATURE, Activation, Files, Library, Seen, Taken, activated
+from gateway.services.stewardship import (
+    RULES,
+    SIGNATURE,
+    Activation,
+    Files,
+    LoadedRules,
+    Seen,
+    Taken,
+    activated,
+)
 from gateway.terms.charge import Receipt
 from gateway.terms.dataset import Dataset, Source
 from gateway.terms.entry import Change, Fact
@@ -156,12 +165,12 @@ class Renewal:
 
         """
         serving, known = tuple(self.active().values()), await self.known()
-        library = Library(serving)
+        loaded = LoadedRules(serving)
         wrong: dict[str, tuple[str, ...]] = {rules.dataset.digest: () for rules in serving}
         files: dict[Source, Files] = {}
         while True:  # each turn but the last looks at another document: at most two of a name
             found = await asyncio.to_thread(
-                activated, folder.documents, folder.stewards, known, library=library, seen=Seen(wrong, files)
+                activated, folder.documents, folder.stewards, known, loaded=loaded, seen=Seen(wrong, files)
             )
             _require_none(found.faults, put)
             fresh = [rules.dataset for rules in found.rules.values() if rules.dataset.source not in files]

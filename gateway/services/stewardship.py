@@ -50,7 +50,7 @@ class Seen:
 NOTHING: Final = Seen()
 
 
-class Library:
+class LoadedRules:
     """Documents that were read, each once: renewals judge the same ones again and again.
 
     ``loaded`` are rules at hand. Owned by one renewal.
@@ -132,7 +132,7 @@ def activated(
     stewards: tuple[VerifierKey, ...],
     known: tuple[Change, ...],
     *,
-    library: Library | None = None,
+    loaded: LoadedRules | None = None,
     seen: Seen = NOTHING,
 ) -> Activation:
     """Return the rules to serve: one document a dataset, in a file named after it.
@@ -141,18 +141,18 @@ def activated(
     not. Of a document that is None, only the last good revision is asked for. ``seen`` is what a look at
     the sources brought so far.
     """
-    library = library or Library()
+    loaded = loaded or LoadedRules()
     kept = {(change.kind, change.id): change.document for change in known if change.kind in KEPT}
     found = _Found()
     for name, document in documents.items():
-        last = _last_good(name, kept, stewards, library, seen)
+        last = _last_good(name, kept, stewards, loaded, seen)
         if last.rules and not last.faults:
             found.served[last.rules.dataset.id] = found.active[last.rules.dataset.id] = last.rules
         if not isinstance(document, SignedDocument):
             found.faults += (*([document] if document else []), *last.faults)
             continue
         try:
-            _take(document, last, stewards, library=library, seen=seen, found=found)
+            _take(document, last, stewards, loaded=loaded, seen=seen, found=found)
         except RulesInvalid as error:
             found.faults += (*error.faults, *(() if document.text == last.text else last.faults))
     found.faults += _settled(found.active, found.served, seen.files)
@@ -165,16 +165,16 @@ def _take(
     last: _LastGood,
     stewards: tuple[VerifierKey, ...],
     *,
-    library: Library,
+    loaded: LoadedRules,
     seen: Seen,
     found: _Found,
 ) -> None:
     """Have a document be active, and told of unless the ledger knows it as it is."""
     voucher = vouched(document.text, document.note, stewards, file=document.file)
     if last.rules is None or document.text == last.text:
-        rules = library.rules(document.text, file=document.file)
+        rules = loaded.rules(document.text, file=document.file)
     else:
-        rules = library.next(document.text, last.rules, file=document.file)
+        rules = loaded.next(document.text, last.rules, file=document.file)
     require_said(voucher, rules, file=document.file)
     name = rules.dataset.id
     if document.name != name:
@@ -295,7 +295,7 @@ def _last_good(
     name: str,
     kept: Mapping[tuple[str, str], bytes],
     stewards: tuple[VerifierKey, ...],
-    library: Library,
+    loaded: LoadedRules,
     seen: Seen,
 ) -> _LastGood:
     """Return the revision that served before, or why it cannot any more."""
@@ -309,7 +309,7 @@ def _last_good(
     except RulesInvalid as error:
         faults = error.faults
     try:
-        rules = library.rules(text, file=file)
+        rules = loaded.rules(text, file=file)
     except RulesInvalid as error:
         return _LastGood(text, note, faults=(*faults, *error.faults))
     return _LastGood(text, note, rules, (*faults, *seen.faults_of(rules, file)))

@@ -8,18 +8,22 @@ threads waiting for seconds, and with them whatever reads a file: rules that wer
 
 import asyncio
 import contextlib
+import resource
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 LOOK_S: Final = 0.04
-"""How often it is looked whether the loop rests: often enough to be heard, too seldom to be felt."""
-BUSY: Final = 0.6
-"""The share of the time, spent on the processor, from which on a loop counts as never idle."""
+"""How often a loop with little to do is looked at: often enough to be heard, too seldom to be felt."""
 EACH_S: Final = 0.005
+"""How often one with much to do is."""
+MUCH: Final = 0.2
+"""Of the time, spent on the processor: one of many processes gets no more, however much it has to do."""
 PAUSE_S: Final = 0.0002
-"""For so long of each ``EACH_S`` a loop that is never idle lets go: long enough for a thread to wake."""
+"""For so long a loop that has not waited once lets go: long enough for a thread to wake."""
+_THIS_THREAD: Final = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+"""Where a system does not tell threads apart, the process."""
 
 
 @asynccontextmanager
@@ -37,9 +41,14 @@ async def turns_for_threads() -> AsyncIterator[None]:
 async def _give_turns() -> None:
     wait_s = LOOK_S
     while True:
-        since, used = time.monotonic(), time.thread_time()
+        waits, used, since = _waits(), time.thread_time(), time.monotonic()
         await asyncio.sleep(wait_s)
-        busy = time.thread_time() - used > BUSY * (time.monotonic() - since)
-        wait_s = EACH_S if busy else LOOK_S
-        if busy:
-            time.sleep(PAUSE_S)  # noqa: ASYNC251 -- the point is that the loop rests
+        much = time.thread_time() - used > MUCH * (time.monotonic() - since)
+        wait_s = EACH_S if much else LOOK_S
+        if much and _waits() == waits:
+            time.sleep(PAUSE_S)  # noqa: ASYNC251 -- the point is that the loop waits
+
+
+def _waits() -> int:
+    """Return how often this thread has given up its processor by itself: then others could have the lock."""
+    return resource.getrusage(_THIS_THREAD).ru_nvcsw

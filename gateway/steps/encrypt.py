@@ -35,16 +35,19 @@ class Encrypt:
         """Return the reply that leaves; one that is encrypted still has its plaintext, to be committed to."""
         if not negotiate(query.accept, permit.delivery).encrypted:
             return reply
-        recipient = self.recipient(caller)
+        recipient, body = self.recipient(caller), b""
         if len(reply.body) <= INLINE_BYTES_MAX:
             body = encrypted(reply.body, reply.content_type, recipient)
-        else:
+        while not body:
             body = await asyncio.to_thread(encrypted, reply.body, reply.content_type, recipient)
+            if (newest := self.recipient(caller)) != recipient:  # while a large one was encrypted
+                recipient, body = newest, b""
         return replace(
             reply,
             content_type=JOSE_TYPE,
             body=body,
             plain=reply.body,
+            recipient=recipient,
             facts={**reply.facts, "encrypted_to": thumbprint(recipient)},
         )
 

@@ -21,6 +21,8 @@ class Reply:
     answer: bytes | None = field(default=None, repr=False)
     plain: bytes | None = field(default=None, repr=False)
     """What the body is the encryption of; None: it is in clear."""
+    recipient: Mapping[str, str] | None = field(default=None, repr=False)
+    """The public key (JWK) that the body is encrypted to."""
     changes: tuple[Change, ...] = ()
 
 

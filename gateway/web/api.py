@@ -14,6 +14,7 @@ from aiohttp import web
 
 from gateway import flow, telemetry
 from gateway.clock import Clock, unix_ms
+from gateway.delivery.encryption import encrypted
 from gateway.errors import (
     BodyTooLarge,
     GatewayError,
@@ -120,8 +121,7 @@ class Api:
         headers = {**self.headers, "Content-Type": reply.content_type, **dict(reply.headers)}
         headers["DPoP-Nonce"] = nonce_at(self.nonce_secret, self.clock.now())
         if isinstance(outcome, Released):
-            headers["Gateway-Receipt"] = base64url(outcome.receipt.proof)
-            headers["Gateway-Entry"] = base64url(outcome.receipt.entry)
+            headers["Gateway-Receipt"], headers["Gateway-Entry"] = _receipt_headers(outcome)
         else:
             telemetry.reply_unrecorded()
         if traceparent := _traceparent(request):
@@ -193,6 +193,22 @@ def _refusing(error: GatewayError) -> ServiceCall:
         raise error
 
     return refuse
+
+
+def _receipt_headers(outcome: Released) -> tuple[str, str]:
+    """Return proof and entry as they are sent: to the recipient alone, where the body is.
+
+    SECURITY: the entry counts rows, and commits to the plaintext under the salt that the proof shows: in
+    clear they would let who carries the reply guess, and check, what is in it.
+    """
+    proof, entry = outcome.receipt.proof, outcome.receipt.entry
+    if outcome.reply.recipient is None:
+        return base64url(proof), base64url(entry)
+    recipient = dict(outcome.reply.recipient)
+    return (
+        encrypted(proof, "text/plain", recipient).decode(),
+        encrypted(entry, "application/json", recipient).decode(),
+    )
 
 
 def _traceparent(request: web.BaseRequest) -> str:

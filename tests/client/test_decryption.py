@@ -1,5 +1,6 @@
 """What is encrypted to a client is read by its key alone, and only as the gateway encrypts it (issue 6)."""
 
+import asyncio
 import base64
 import json
 import pickle
@@ -260,6 +261,8 @@ def test_another_algorithm_is_refused_before_anything_is_computed() -> None:
         with warnings.catch_warnings(action="ignore"):  # the library's own, about such algorithms
             text = jwe.encrypt_compact(ours | changed, plaintext, key, registry=loose).encode()
         refused(text, "not encrypted as the gateway encrypts")
+        with pytest.raises(AnswerRefused, match="does not decrypt"):
+            KEY.decrypted(text)  # which would not do it either
         refused(with_header(text, lambda header: header | {"p2c": 2**40}), "not encrypted as")
 
 
@@ -309,6 +312,18 @@ async def test_an_answer_in_clear_is_not_taken_for_an_encrypted_one() -> None:
             )
     spelt = Response(status=200, headers={"Content-Type": "Application/JOSE; x=y"}, body=an_answer())
     assert (await decryption.opened(spelt)).plaintext == PLAINTEXT
+
+
+@pytest.mark.parametrize(("size", "at_once"), [(1_000, True), (3_000_000, False)])
+async def test_a_large_answer_is_opened_beside_the_loop(size: int, at_once: bool) -> None:
+    response = Response(status=200, headers={"Content-Type": "application/jose"}, body=an_answer(bytes(size)))
+    opening = asyncio.create_task(Decryption((KEY,)).opened(response))
+    turns = 0
+    while not opening.done():
+        await asyncio.sleep(0)
+        turns += 1
+
+    assert (turns == 1, len((await opening).plaintext)) == (at_once, size)
 
 
 @pytest.mark.parametrize(

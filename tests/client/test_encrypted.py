@@ -22,7 +22,9 @@ from gateway.client import (
     SyncGateway,
 )
 from gateway.client.connect import serve
+from gateway.client.wire import Response
 from gateway.delivery.encryption import encrypted
+from gateway.jose import base64url_decoded
 from gateway.keyring.keyring import Keyring
 
 SmallGateway = Any
@@ -42,6 +44,14 @@ def an_answer(
 ) -> web.Response:
     body = encrypted(plain, inside, key.jwk)
     return web.Response(body=body, headers={"Content-Type": "application/jose", **headers})
+
+
+def sealed(headers: dict[str, str]) -> dict[str, str]:
+    """A receipt's headers as they travel with an encrypted answer."""
+    return {
+        name: encrypted(base64url_decoded(value), "text/plain", KEY.jwk).decode()
+        for name, value in headers.items()
+    }
 
 
 async def test_rows_and_statistics_are_asked_for_encrypted_and_the_catalogue_is_not(
@@ -74,7 +84,8 @@ async def test_rows_and_statistics_are_asked_for_encrypted_and_the_catalogue_is_
 
 
 async def test_an_answer_is_its_plaintext_and_says_that_it_was_encrypted(small_gateway: SmallGateway) -> None:
-    small_gateway.answers = [an_answer(), an_answer(b"a\r\n1\r\n", "text/csv; charset=utf-8", NEXT)]
+    headers = {"gateway-next": "c1"}  # as a front may spell it
+    small_gateway.answers = [an_answer(**headers), an_answer(b"a\r\n1\r\n", "text/csv; charset=utf-8", NEXT)]
     async with session(small_gateway, decryption_keys=(KEY, NEXT)) as gateway:
         await gateway.resume("credit-risk")
         answer = await gateway.records("x")
@@ -82,6 +93,7 @@ async def test_an_answer_is_its_plaintext_and_says_that_it_was_encrypted(small_g
 
     assert (answer.document, answer.frame()["a"].tolist()) == ({"rows": [{"a": 1}]}, [1])
     assert (answer.content_type, answer.encrypted_to) == ("application/json", KEY.thumbprint)
+    assert answer.next_cursor == "c1"
     assert (in_csv.body, in_csv.content_type, in_csv.encrypted_to) == (
         b"a\r\n1\r\n",
         "text/csv",
@@ -111,7 +123,7 @@ async def test_without_a_key_nothing_is_different(small_gateway: SmallGateway) -
 async def test_who_stripped_the_encryption_is_found_out(
     small_gateway: SmallGateway, reply: web.Response
 ) -> None:
-    """The proof does not cover ``Accept``, so a front could change it; the answer then tells."""
+    """A gateway of before would not know that the proof names ``Accept``; the answer then tells."""
     small_gateway.answers = [reply]
     async with session(small_gateway) as gateway:
         await gateway.resume("credit-risk")
@@ -119,6 +131,36 @@ async def test_who_stripped_the_encryption_is_found_out(
             await gateway.query("x", "SELECT 1")
 
     assert "secret" not in str(caught.value)
+
+
+async def test_nobody_on_the_way_asks_for_it_otherwise(small_gateway: SmallGateway) -> None:
+    """The proof names the form that is asked for, and the gateway refuses it with another."""
+    async with session(small_gateway) as gateway:
+        await gateway.resume("credit-risk")
+        send = gateway._wire.send
+
+        async def stripped(method: str, path: str, *, message: Any) -> Response:
+            headers, body = message()
+            return await send(method, path, message=lambda: ({**headers, "Accept": "application/json"}, body))
+
+        gateway._wire.send = stripped  # type: ignore[method-assign]
+        with pytest.raises(GatewayProblem):
+            await gateway.records("x")
+
+    assert small_gateway.seen == []
+
+
+async def test_a_receipt_in_clear_beside_an_encrypted_answer_is_refused(
+    small_gateway: SmallGateway, record: Record
+) -> None:
+    """It would have told who carried it what to guess."""
+    body = encrypted(PLAIN, JSON, KEY.jwk)
+    headers = await record(body, PLAIN, encrypted_to=KEY.thumbprint)
+    small_gateway.answers = [web.Response(body=body, headers={"Content-Type": "application/jose", **headers})]
+    async with session(small_gateway) as gateway:
+        await gateway.resume("credit-risk")
+        with pytest.raises(AnswerRefused, match="not encrypted as the gateway encrypts"):
+            await gateway.records("x")
 
 
 async def test_a_refusal_comes_in_clear(small_gateway: SmallGateway) -> None:
@@ -136,7 +178,7 @@ async def test_a_refusal_comes_in_clear(small_gateway: SmallGateway) -> None:
                 await gateway.records("x")
 
 
-async def test_a_large_answer_does_not_hold_up_the_rest(small_gateway: SmallGateway) -> None:
+async def test_a_large_answer_is_opened_too(small_gateway: SmallGateway) -> None:
     plain = json.dumps({"rows": ["x" * 6_000_000]}).encode()
     small_gateway.answers = [an_answer(plain)]
     async with session(small_gateway) as gateway:
@@ -150,7 +192,9 @@ async def test_what_is_kept_proves_what_came_and_what_it_says(
     """Promise P9."""
     body = encrypted(PLAIN, JSON, KEY.jwk)
     headers = await record(body, PLAIN, encrypted_to=KEY.thumbprint)
-    small_gateway.answers = [web.Response(body=body, headers={"Content-Type": "application/jose", **headers})]
+    small_gateway.answers = [
+        web.Response(body=body, headers={"Content-Type": "application/jose", **sealed(headers)})
+    ]
     async with session(small_gateway, log_key=keyring.log.vkey) as gateway:
         await gateway.resume("credit-risk")
         answer = await gateway.records("x")
@@ -201,7 +245,7 @@ async def test_an_answer_that_somebody_else_encrypted_is_not_given_out(
     async with session(small_gateway, log_key=keyring.log.vkey) as gateway:
         await gateway.resume("credit-risk")
         for body, headers, said in cheats:
-            answer = web.Response(body=body, headers={"Content-Type": "application/jose", **headers})
+            answer = web.Response(body=body, headers={"Content-Type": "application/jose", **sealed(headers)})
             small_gateway.answers = [answer]
             with pytest.raises(AnswerRefused, match=said):
                 await gateway.query("x", "SELECT 1")
@@ -214,10 +258,10 @@ async def test_programs_of_this_machine_get_what_it_says_with_the_receipt(
     headers = await record(body, rows, encrypted_to=KEY.thumbprint)
     small_gateway.answers = [
         web.Response(
-            body=body, headers={"content-type": "application/jose", "Gateway-Next": "c1", **headers}
+            body=body, headers={"content-type": "application/jose", "Gateway-Next": "c1", **sealed(headers)}
         ),
-        web.json_response({"rows": ["secret"]}, headers=headers),
-        web.Response(headers={"Content-Type": "application/jose", **headers}),
+        web.json_response({"rows": ["secret"]}, headers=sealed(headers)),
+        web.Response(headers={"Content-Type": "application/jose", **sealed(headers)}),
     ]
     stopped, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
     async with session(small_gateway, log_key=keyring.log.vkey) as gateway, aiohttp.ClientSession() as http:

@@ -88,6 +88,9 @@ ENCRYPTED_CSV = Delivery(formats=frozenset({Format.CSV}), encrypted=True)
     [
         ("application/jose", Format.JSON),
         ('application/jose; cty="text/csv"', Format.CSV),
+        ('application/jose; cty="text/csv; charset=utf-8"', Format.CSV),
+        ("application/jose; cty=json", Format.JSON),
+        ("application/jose; cty=x-ndjson", Format.NDJSON),
         ('Application/JOSE;CTY="application/X-NDJSON"', Format.NDJSON),
         ('application/jose;cty="text/csv";q=0.5, application/jose;q=0.4', Format.CSV),
         ("application/json;q=0.5, application/jose;q=0.6", Format.JSON),

@@ -13,7 +13,8 @@ from house import House, a_firm, free_port
 from gateway.cli.demo.cast import Firm
 from gateway.cli.demo.house import make_home
 from gateway.cli.demo.sensors import sensors
-from gateway.client import GatewayProblem
+from gateway.client import GatewayProblem, StoredReceipt
+from gateway.jose import base64url_decoded
 
 
 def gateway(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -61,6 +62,19 @@ def test_rows_came_masked(summary: dict[str, Any]) -> None:
         assert row["income_vnd"] is None or row["income_vnd"] % 5_000_000 == 0
 
 
+def test_rows_left_encrypted_to_the_firm_and_their_receipt_stands_for_what_they_say(
+    summary: dict[str, Any], home: Path
+) -> None:
+    stored = StoredReceipt.load(home / "demo" / "receipts" / "records.receipt")
+    assert stored.body is not None
+    assert stored.plain is not None
+
+    header = json.loads(base64url_decoded(stored.body.split(b".")[0].decode()))
+    assert (header["kid"], header["cty"]) == (summary["records"]["encrypted_to"], "application/json")
+    assert json.loads(stored.plain)["rows"] == summary["records"]["rows"]
+    assert json.loads(stored.entry)["facts"]["encrypted_to"] == header["kid"]
+
+
 def test_the_statistic_has_values_margins_and_a_charge(summary: dict[str, Any]) -> None:
     statistic = summary["statistic"]
 
@@ -104,6 +118,7 @@ def test_the_screen_explains_itself(home: Path) -> None:
     for words in (
         "Who asks", "Rows, masked for this one firm", "A statistic, with noise and error bars",
         "A refusal, with its reason", "Where the proof is", "Cost: epsilon", "NOT verified",
+        "encrypted to the firm: only its key",
     ):  # fmt: skip
         assert words in run.stdout
     assert "Traceback" not in run.stderr

@@ -2,79 +2,26 @@
 
 import asyncio
 import csv
-import http.client
 import io
 import json
 import re
 import shlex
 import shutil
-import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from firm_scene import CLIENT, DATASET, PEOPLE, Desk
+from firm_scene import CLIENT, DATASET, PEOPLE, Desk, connected, curl
 
 from gateway.client import StoredReceipt
 from gateway.transparency.note import format_vkey
 
 STATISTIC = "SELECT province, COUNT(*) AS n FROM data GROUP BY province"
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-def curl(url: str, *, method: str = "GET", headers: dict[str, str] | None = None, body: str = "") -> Fetched:
-    """Fetch with the real curl, or with Python's own client where there is none."""
-    if shutil.which("curl") is None:
-        parts = urlsplit(url)
-        connection = http.client.HTTPConnection(parts.netloc, timeout=60)
-        connection.request(method, url.split(parts.netloc, 1)[1], body or None, headers or {})
-        answer = connection.getresponse()
-        return Fetched(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
-    command = ["curl", "-sS", "-i", "--max-time", "60", "--noproxy", "*", "-X", method, url]
-    for name, value in (headers or {}).items():
-        command += ["-H", f"{name}: {value}"]
-    if body:
-        command += ["--data-binary", body]
-    raw = subprocess.run(command, capture_output=True, check=True).stdout
-    head, _, rest = raw.partition(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
-    fields = dict(line.split(": ", 1) for line in lines)
-    return Fetched(int(first.split()[1]), {k.lower(): v for k, v in fields.items()}, rest)
-
-
-@contextmanager
-def connected(desk: Desk, *arguments: str) -> Iterator[str]:
-    """Run ``gateway connect`` and yield the address that it prints."""
-    process = subprocess.Popen(
-        desk.command("connect", "--port", "0", "--json", *arguments),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=desk.environment,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, process.stderr.read() if process.stderr else ""
-        yield json.loads(line)["url"]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
-    assert process.returncode == 0, errors
-    assert "Traceback" not in errors
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +54,7 @@ def test_the_profile_is_for_its_owner_only_and_holds_no_token(desk: Desk) -> Non
     assert stat.S_IMODE(files["profile.json"].stat().st_mode) == 0o600
     assert stat.S_IMODE(files["client.pem"].stat().st_mode) == 0o600
     assert set(json.loads(files["profile.json"].read_text())) == {
-        "gateway", "client", "purpose", "key", "log_key", "ca", "certificate",
+        "gateway", "client", "purpose", "key", "log_key", "ca", "certificate", "encryption_keys",
     }  # fmt: skip
     assert b"eyJ" not in b"".join(path.read_bytes() for path in files.values())
 

@@ -61,6 +61,13 @@ def oauth_verifier() -> Verifier:
     return Verifier("oauth", (str(TOOLS / "node"), "driver_oauth.mjs"), folder)
 
 
+@pytest.fixture(scope="session")
+def jose_firm() -> Verifier:
+    folder = _npm_folder()
+    shutil.copy(HERE / "driver_jose.mjs", folder / "driver_jose.mjs")
+    return Verifier("jose", (str(TOOLS / "node"), "driver_jose.mjs"), folder)
+
+
 def _npm_folder() -> Path:
     """Return where npm's packages are installed as the lock file says."""
     folder = CACHE / "npm"

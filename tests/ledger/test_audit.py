@@ -1,6 +1,7 @@
 """The outside observer finds what somebody with the file in his hands changed."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import apsw
@@ -248,6 +249,23 @@ async def test_a_receipt_that_proves_nothing_is_named(told: Any) -> None:
         "receipt `b`: proves nothing: the entry does not stand in the log at that index",
     )
     assert report.receipts == 1
+
+
+async def test_a_receipt_whose_plaintext_was_exchanged_is_named(files: Any, build: Any) -> None:
+    """What an encrypted answer says is held against the entry, with its ciphertext and without."""
+    ledger = files.open()
+    kept = await ledger.release(replace(build.release("r-1", body=b"a.jwe"), plain=b"plain"))
+    await ledger.close()
+    in_log = {"proof": kept.proof, "entry": kept.entry}
+
+    def handed_in(body: bytes | None, plain: bytes | None) -> AuditReport:
+        return audited(files, receipts=[HandedIn(name="a", **in_log, body=body, plain=plain)])
+
+    for body in (b"a.jwe", None):
+        assert handed_in(body, b"plain").faults == ()
+        assert handed_in(body, b"other").faults == (
+            "receipt `a`: proves nothing: the entry does not commit to this plaintext",
+        )
 
 
 async def test_the_caller_is_told_how_far_the_check_is(used: Any) -> None:

@@ -301,6 +301,18 @@ async def test_the_verifier_checks_a_single_receipt_too(files: Any, build: Any, 
         verifier.check_receipt(json.dumps(parts | {"body": base64url(b"[]")}).encode(), keys)
     del parts["body"]
     assert verifier.check_receipt(json.dumps(parts).encode(), keys)[0].startswith("ok, its place only")
+    assert verifier.main([]) == 2
+    sealed = await ledger.release(build.release("r-2", body=b"sealed", plain=b"{}"))
+    said = {"receipt": base64url(sealed.proof), "entry": base64url(sealed.entry)}
+    both = {"body": base64url(b"sealed"), "plain": base64url(b"{}")}
+    for answer in (both, {"plain": both["plain"]}, {"body": both["body"]}):
+        (line,) = verifier.check_receipt(json.dumps(said | answer).encode(), keys)
+        assert line.endswith("and the answer is the one recorded")
+    for name, other_value in (("body", b"{}"), ("plain", b"[]")):
+        with pytest.raises(Wrong, match=f"does not commit to this {name}"):
+            verifier.check_receipt(json.dumps(said | both | {name: base64url(other_value)}).encode(), keys)
+    with pytest.raises(Wrong, match="does not commit to this plain"):
+        verifier.check_receipt(json.dumps(parts | {"plain": base64url(b"{}")}).encode(), keys)
     path = tmp_path / "a.receipt"
     path.write_text(json.dumps(parts))
     (tmp_path / "LOG.vkey").write_text(files.signer.vkey)

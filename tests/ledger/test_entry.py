@@ -30,7 +30,7 @@ def test_an_entry_is_what_rfc_8785_spells(build: Any, some: dict[str, Any], ts: 
     assert parsed(leaf)["ts"] == ts
 
 
-@pytest.mark.parametrize("field", ["body", "change.0", "change.7", "change.x"])
+@pytest.mark.parametrize("field", ["body", "plain", "change.0", "change.7", "change.x"])
 def test_a_private_value_is_not_called_what_the_ledger_itself_commits_to(field: str, build: Any) -> None:
     for made in (
         lambda: draft_of_release(build.release(private={field: b"x"}), bytes),

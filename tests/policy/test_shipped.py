@@ -15,7 +15,8 @@ from gateway.policy.load import load_rules
 from gateway.policy.rules import Rules
 from gateway.policy.trial import trial
 from gateway.terms.caller import Assurance, Caller
-from gateway.terms.dataset import Sharing
+from gateway.terms.dataset import Personal, Sharing
+from gateway.terms.format import Delivery
 from gateway.terms.identifiers import AgreementId, ClientId, OperatorId, OrgId, PurposeId, Thumbprint
 from gateway.terms.permit import Permit, Reason, Refusal
 from gateway.terms.predicate import EVERY_ROW
@@ -24,6 +25,7 @@ from gateway.terms.treatment import Band, DatePrecision, Keep, Partial, Precisio
 
 POLICIES = Path(__file__).parents[2] / "policies"
 DOCUMENTS = sorted(POLICIES.glob("*.yaml"))
+NAMES = [file.stem for file in DOCUMENTS]
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOUSEHOLD, OUTPATIENT = "vn.nso.household-2026", "vn.moh.outpatient-2026"
 
@@ -121,6 +123,25 @@ def test_a_relief_organisation_gets_masked_rows() -> None:
         "income_vnd": Band(5_000_000),
     }
     assert permit.rows_max == 1000
+    assert permit.delivery == Delivery(encrypted=True)
+
+
+def test_rows_of_sensitive_data_leave_encrypted_only_and_all_else_as_the_firm_likes() -> None:
+    """One row is somebody's life there; a statistic has noise, and a bank's dashboard must stay simple."""
+    giving_rows = {Action.EXTRACT, Action.LOOKUP, Action.PROXY}
+    every = [(rules.dataset, permit) for rules in map(rules_of, NAMES) for permit in rules.permits]
+    encrypted = {(dataset.id, permit.id) for dataset, permit in every if permit.delivery.encrypted}
+
+    assert encrypted == {
+        (dataset.id, permit.id)
+        for dataset, permit in every
+        if dataset.personal is Personal.SENSITIVE and permit.actions & giving_rows
+    }
+    assert encrypted == {
+        (HOUSEHOLD, "relief-rows"),
+        ("vn.moj.civil-registry-2026", "school-planning-rows"),
+        ("vn.moj.civil-registry-2026", "notary-marital-status"),
+    }
 
 
 def test_an_insurer_may_ask_statistics_of_visits_and_never_rows() -> None:

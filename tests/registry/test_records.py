@@ -62,6 +62,25 @@ def test_a_client_has_no_key_twice() -> None:
         a_client(keys=frozen_keys([a_jwk()]) * 2)
 
 
+def test_keys_that_are_encrypted_to_are_two_of_p_256_and_none_signs() -> None:
+    signing, *encryption = frozen_keys(
+        jose.jwk_of(ec.generate_private_key(ec.SECP256R1()).public_key()) for _ in range(4)
+    )
+    ed25519_key = frozen_keys([jose.jwk_of(ed25519.Ed25519PrivateKey.generate().public_key())])
+
+    assert a_client(keys=(signing,), encryption_keys=tuple(encryption[:2])).encryption_jwks == tuple(
+        map(dict, encryption[:2])
+    )
+    for keys, says in (
+        (tuple(encryption), "at most 2 encryption keys, all different"),
+        ((encryption[0], encryption[0]), "at most 2 encryption keys, all different"),
+        ((signing,), "never both"),
+        (ed25519_key, "only P-256 keys are encrypted to"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            a_client(keys=(signing,), encryption_keys=keys)
+
+
 def test_a_key_that_is_not_frozen_is_refused() -> None:
     shuffled = tuple(reversed(frozen_keys([a_jwk()])[0]))
 

@@ -366,9 +366,20 @@ async def test_a_client_has_two_keys_to_encrypt_to_beside_those_that_it_signs_wi
     (row,) = (await office.act(Look(kind=Kind.CLIENT, id="etl"))).rows
     assert (row["keys"], row["encryption_keys"]) == ([KEY.thumbprint], [THIRD.thumbprint])
     signs_only = {**jose.jwk_of(ed25519.Ed25519PrivateKey.generate().public_key()), "use": "enc"}
-    for odd in (signs_only, {**FOURTH.jwk, "use": "both"}, {**FOURTH.jwk, "use": ["enc"]}):
-        with pytest.raises(MalformedRequest, match="a client's key is not usable"):
-            await office.act(AddKey(client="etl", key=dict(odd)))
+    odd: list[tuple[dict[str, Any], str]] = [
+        (signs_only, "only P-256 keys are encrypted to"),
+        ({"use": "both"}, '`use` is "sig", or "enc"'),
+        ({"use": ["enc"]}, '`use` is "sig", or "enc"'),
+        ({"use": None}, '`use` is "sig", or "enc"'),
+        ({"alg": "ECDH-ES+A256KW"}, "its `alg` is of a signature"),
+        ({"use": "enc", "alg": "ES256"}, 'its `alg` is "ECDH-ES.A256KW"'),
+        ({"use": "enc", "key_ops": ["verify"]}, "its `key_ops` are others"),
+        ({"key_ops": ["deriveKey"]}, "its `key_ops` are others"),
+        ({"key_ops": "verify"}, "its `key_ops` are others"),
+    ]
+    for said, why in odd:
+        with pytest.raises(MalformedRequest, match=f"a client's key is not usable: .*{why}"):
+            await office.act(AddKey(client="etl", key={**FOURTH.jwk, **said}))
 
 
 async def test_a_client_is_registered_with_both_kinds_of_keys_and_none_is_both(office: Office) -> None:

@@ -8,7 +8,7 @@ from real_data import PUMS, PUMS_RULES
 
 from gateway.services import stewardship
 from gateway.services.documents import read_documents
-from gateway.services.stewardship import RULES, SIGNATURE, Activation, Library
+from gateway.services.stewardship import RULES, SIGNATURE, Activation, LoadedRules
 from gateway.terms.entry import Change
 from gateway.transparency.note import parse_vkey
 
@@ -33,9 +33,9 @@ def folder_with(tmp_path: Path, text: str, name: str = f"{PUMS}.yaml") -> Path:
     return tmp_path
 
 
-def activated(folder: Path, known: tuple[Change, ...], *, library: Library | None = None) -> Activation:
+def activated(folder: Path, known: tuple[Change, ...], *, loaded: LoadedRules | None = None) -> Activation:
     stewards = (parse_vkey(STEWARD.vkey),)
-    return stewardship.activated(read_documents(folder), stewards, known, library=library)
+    return stewardship.activated(read_documents(folder), stewards, known, loaded=loaded)
 
 
 def changes_of(found: Activation) -> tuple[Change, ...]:
@@ -153,15 +153,15 @@ def test_p3_the_next_revision_serves_and_is_told_to_the_ledger(tmp_path: Path) -
 
 def test_a_document_at_hand_is_not_read_again(tmp_path: Path) -> None:
     first = activated(folder_with(tmp_path, PUMS_RULES), KNOWN)
-    again = activated(tmp_path, KNOWN, library=Library(first.rules.values()))
+    again = activated(tmp_path, KNOWN, loaded=LoadedRules(first.rules.values()))
 
     assert again.rules[PUMS] is first.rules[PUMS]
 
 
 def test_a_revision_is_read_once_however_often_it_is_judged(tmp_path: Path) -> None:
-    library = Library()
+    loaded = LoadedRules()
     folder = folder_with(tmp_path, PUMS_RULES.replace("revision: 1", "revision: 2"))
-    first, again = [activated(folder, KNOWN, library=library) for _ in range(2)]
+    first, again = [activated(folder, KNOWN, loaded=loaded) for _ in range(2)]
 
     assert again.rules[PUMS] is first.rules[PUMS]
 
@@ -171,7 +171,7 @@ def test_p3_a_document_at_hand_may_still_not_follow_what_is_active(tmp_path: Pat
     older = activated(folder_with(tmp_path, PUMS_RULES), KNOWN)
     newer = known_as(PUMS, PUMS_RULES.replace("revision: 1", "revision: 2"))
 
-    found = activated(tmp_path, newer, library=Library(older.rules.values()))
+    found = activated(tmp_path, newer, loaded=LoadedRules(older.rules.values()))
 
     assert found.rules[PUMS].dataset.revision == 2
     assert [fault.message for fault in found.faults] == [

@@ -63,8 +63,13 @@ def encrypting(*keys: ECKey, frozen: ECKey | None = None) -> Encrypt:
     return Encrypt(lambda: registry)
 
 
+class Unbounded(jwe.JWERegistry):
+    max_ciphertext_length = 10 * INLINE_BYTES_MAX
+
+
 def opened(body: bytes, key: ECKey) -> tuple[dict[str, object], bytes]:
-    found = jwe.decrypt_compact(body, key, algorithms=["ECDH-ES+A256KW", "A256GCM"])
+    strict = Unbounded(algorithms=["ECDH-ES+A256KW", "A256GCM"])
+    found = jwe.decrypt_compact(body, key, registry=strict)
     assert found.plaintext is not None
     return dict(found.headers()), found.plaintext
 
@@ -91,6 +96,7 @@ async def test_a_reply_is_encrypted_to_the_newest_key_and_says_what_is_in_it() -
         content_type="application/jose",
         body=reply.body,
         plain=REPLY.body,
+        recipient=jwk_of(new),
         facts={"rows": 1, "encrypted_to": name},
     )
     assert reply == expected
@@ -118,6 +124,19 @@ async def test_the_same_reply_is_never_the_same_bytes_and_a_large_one_is_encrypt
     assert one != again
     assert {len(body) for body in (one, again)} == {len(one)}
     assert len(one) > len(large.body), "it is not compressed: lengths would tell of the content"
+
+
+async def test_p7_a_key_that_goes_while_a_large_reply_is_encrypted_gets_none_of_it() -> None:
+    """Promise P7: what is encrypted takes a while; the key that is there afterwards counts."""
+    old, new = a_key(), a_key()
+    registries = [encrypting(new).registry(), encrypting(old).registry()]
+    step = Encrypt(lambda: registries.pop(0) if len(registries) > 1 else registries[0])
+    large = replace(REPLY, body=b"x" * (INLINE_BYTES_MAX + 1))
+
+    reply = await step(JOSE, a_caller(), a_permit(), large)
+
+    assert opened(reply.body, old)[1] == large.body
+    assert reply.facts["encrypted_to"] == jose.thumbprint(jwk_of(old))
 
 
 async def test_p7_nothing_is_encrypted_to_a_key_that_is_frozen() -> None:

@@ -25,6 +25,7 @@ from gateway.steps.protect import Protect, Repeat
 from gateway.steps.slot import slot_of
 from gateway.terms.charge import Charge, StoredAnswer
 from gateway.terms.entry import ChargeRequest, EntryKind, IdempotencyClaim
+from gateway.terms.format import Delivery
 from gateway.terms.frame import UnprotectedIntegers, UnprotectedRows
 from gateway.terms.identifiers import ColumnName
 from gateway.terms.loss import BudgetNode, Loss, PicoDelta, PicoRho
@@ -135,6 +136,27 @@ async def test_p9_what_the_store_keeps_of_a_repeat_does_not_let_anybody_guess_ke
         for secret in (SECRET, SECRET, OTHER_SECRET)
     ]
     assert [debit.loss.keys for debit in asked[0].debits] == [2, 2, 2]
+
+
+async def test_one_name_stands_for_one_form_as_it_was_asked_for() -> None:
+    """What the rules make of a form may change until a repeat; what was asked does not."""
+    digests = []
+    for accept, permit in (
+        ("*/*", PERMIT),
+        ("*/*", replace(PERMIT, delivery=Delivery(encrypted=True))),
+        ("application/jose", PERMIT),
+        ('application/jose; cty="text/csv"', PERMIT),
+        ("text/csv", PERMIT),
+    ):
+        asked: list[ChargeRequest] = []
+        query = replace(QUERY, accept=accept, idempotency_keys=("one",))
+        charge = MakeCharge(Remembering(asked), lambda _: SECRET)  # type: ignore[arg-type]
+        await charge(query, a_caller(), permit, a_lookup_plan())
+        assert asked[0].claim is not None
+        digests.append(asked[0].claim.digest)
+
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 4
 
 
 async def test_a_reply_says_which_key_found_a_row_and_what_the_caller_has_left(

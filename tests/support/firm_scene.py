@@ -1,15 +1,20 @@
 """A firm's machine beside a gateway: an empty profile that was enrolled by the real commands, six at most."""
 
 import asyncio
+import http.client
 import json
 import os
 import random
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from house import House, a_firm, make_house
@@ -110,6 +115,55 @@ class Desk:
         output, errors = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode is not None
         return process.returncode, output.decode(), shown + errors.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def curl(url: str, *, method: str = "GET", headers: dict[str, str] | None = None, body: str = "") -> Fetched:
+    """Fetch with the real curl, or with Python's own client where there is none."""
+    if shutil.which("curl") is None:
+        parts = urlsplit(url)
+        connection = http.client.HTTPConnection(parts.netloc, timeout=60)
+        connection.request(method, url.split(parts.netloc, 1)[1], body or None, headers or {})
+        answer = connection.getresponse()
+        return Fetched(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+    command = ["curl", "-sS", "-i", "--max-time", "60", "--noproxy", "*", "-X", method, url]
+    for name, value in (headers or {}).items():
+        command += ["-H", f"{name}: {value}"]
+    if body:
+        command += ["--data-binary", body]
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    head, _, rest = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines)
+    return Fetched(int(first.split()[1]), {k.lower(): v for k, v in fields.items()}, rest)
+
+
+@contextmanager
+def connected(desk: Desk, *arguments: str) -> Iterator[str]:
+    """Run ``gateway connect`` and yield the address that it prints."""
+    process = subprocess.Popen(
+        desk.command("connect", "--port", "0", "--json", *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=desk.environment,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.stderr.read() if process.stderr else ""
+        yield json.loads(line)["url"]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
 
 
 @pytest.fixture(scope="module")

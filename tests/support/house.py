@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway import wiring
 from gateway.cli.demo.cast import Firm
 from gateway.cli.demo.person import approve
-from gateway.client import Gateway
+from gateway.client import DecryptionKey, Gateway
 from gateway.keyring.keyring import Keyring
 from gateway.keyring.stewards import StewardKey, trust_steward
 from gateway.policy.signature import NO_CASES, Statement, digest_of, signature
@@ -41,8 +41,15 @@ STEWARD = Ed25519PrivateKey.generate()
 """Of every agency: signs all documents, broken ones too."""
 
 
-def a_firm(org: str = "bank-a", org_class: str = "bank", purpose: str = "research", number: int = 1) -> Firm:
+def a_firm(
+    org: str = "bank-a",
+    org_class: str = "bank",
+    purpose: str = "research",
+    number: int = 1,
+    *decryption_keys: DecryptionKey,
+) -> Firm:
     return Firm(
+        decryption_keys=decryption_keys,
         org=org,
         org_class=org_class,
         vi=f"Hãng {org}",
@@ -97,7 +104,10 @@ class House:
                         valid_until=date(2030, 12, 31),
                     )
                     client = new_client(
-                        firm.client, agreement=agreement, purposes=(firm.purpose,), keys=(firm.key.jwk,)
+                        firm.client,
+                        agreement=agreement,
+                        purposes=(firm.purpose,),
+                        keys=(firm.key.jwk, *(key.jwk for key in firm.decryption_keys)),
                     )
                     operator = new_operator(
                         firm.operator,
@@ -162,7 +172,8 @@ class House:
     @asynccontextmanager
     async def session(self, firm: Firm) -> AsyncIterator[Gateway]:
         """A client of the firm, activated by its operator."""
-        async with Gateway(self.origin, client=firm.client, key=firm.key) as gateway:
+        keys = firm.decryption_keys
+        async with Gateway(self.origin, client=firm.client, key=firm.key, decryption_keys=keys) as gateway:
             if firm.client in self.activated:
                 await gateway.resume(firm.purpose)
             else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from gateway.client.keys import ClientKey
+from gateway.client import ClientKey, DecryptionKey
 from gateway.services.registration import (
     changes_of,
     new_agreement,
@@ -38,6 +38,8 @@ class Firm:
     person: str
     client: str
     key: ClientKey = field(default_factory=ClientKey.create, repr=False)
+    decryption_keys: tuple[DecryptionKey, ...] = ()
+    """What replies are encrypted to; without one they come in clear, where the rules let them."""
     password: str = field(default="", repr=False)
     totp_secret: bytes = field(default=b"", repr=False)
 
@@ -50,9 +52,9 @@ class Firm:
 def firms(gateway: Gateway) -> tuple[Firm, Firm, Firm]:
     """Return the bank, the relief organisation and the insurer, each with secrets of its own."""
 
-    def firm(**given: str) -> Firm:
-        secret = gateway.random_bytes(20)
-        return Firm(**given, password=gateway.random_bytes(12).hex(), totp_secret=secret)  # type: ignore[arg-type]
+    def firm(*keys: DecryptionKey, **given: str) -> Firm:
+        secret, password = gateway.random_bytes(20), gateway.random_bytes(12).hex()
+        return Firm(**given, password=password, totp_secret=secret, decryption_keys=keys)  # type: ignore[arg-type]
 
     return (
         firm(
@@ -67,6 +69,7 @@ def firms(gateway: Gateway) -> tuple[Firm, Firm, Firm]:
             client="bank-a.etl",
         ),
         firm(
+            DecryptionKey.create(),  # the rows that it pulls leave encrypted only
             org="relief-b",
             org_class="relief",
             vi="Cứu trợ B",
@@ -101,7 +104,12 @@ def records_of(firm: Firm, gateway: Gateway) -> tuple[Change, ...]:
         valid_from=date(2026, 1, 1),
         valid_until=date(2027, 12, 31),
     )
-    client = new_client(firm.client, agreement=agreement, purposes=(firm.purpose,), keys=(firm.key.jwk,))
+    client = new_client(
+        firm.client,
+        agreement=agreement,
+        purposes=(firm.purpose,),
+        keys=(firm.key.jwk, *(key.jwk for key in firm.decryption_keys)),
+    )
     operator = new_operator(
         firm.operator,
         organisation,

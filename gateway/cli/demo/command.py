@@ -104,6 +104,7 @@ def _summary(walked: Walk, seconds: float) -> dict[str, object]:
         "records": {
             "rows": records["rows"],
             "treatments": {column["name"]: column["treatment"] for column in records["columns"]},
+            "encrypted_to": walked.records.encrypted_to,
         },
         "statistic": {"rows": statistic["rows"], "charge": statistic["charge"]},
         "refusal": {"status": walked.refusal.status, "reason": walked.refusal.members["reason"]},

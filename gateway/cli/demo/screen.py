@@ -98,7 +98,8 @@ class Screen:
         )
         body.add_row(table)
         body.add_row(
-            "\nOnly the agency, with its key, can turn the pseudonym back; at another firm the same person "
+            f"\nencrypted to the firm: only its key [bold]{walked.records.encrypted_to}[/] opens it\n"
+            "Only the agency, with its key, can turn the pseudonym back; at another firm the same person "
             "has\nanother one. A pull of rows costs no privacy budget: what it shows is set by the rules."
         )
         self._console.print(Panel(body, title="2  Rows, masked for this one firm", title_align="left"))

@@ -67,12 +67,12 @@ async def walk(origin: str, vkey: str, cast: tuple[Firm, Firm, Firm], told: Told
         sessions, logins = {}, []
         for firm in cast:
             told(f"{firm.person} of {firm.en} activates the client with password and one-time code")
-            session = await stack.enter_async_context(Gateway(origin, client=firm.client, key=firm.key))
+            session = await stack.enter_async_context(_session(origin, firm))
             logins.append(await _login(session, firm))
             sessions[firm.org] = session
         told("the firms ask what they may do")
         rights = tuple([(firm.en, await _rights(sessions[firm.org])) for firm in cast])
-        told("Relief B pulls rows")
+        told("Relief B pulls rows, which are encrypted to it")
         records = await sessions[relief.org].records(HOUSEHOLDS, limit=ROWS)
         told("Bank A asks what a statistic would cost, then asks the statistic")
         price = await sessions[bank.org].plan(HOUSEHOLDS, sql=STATISTIC, epsilon=EPSILON)
@@ -98,6 +98,10 @@ async def walk(origin: str, vkey: str, cast: tuple[Firm, Firm, Firm], told: Told
         verified_index=indexes[1],
         forged=_forged(receipts[1][1], vkey),
     )
+
+
+def _session(origin: str, firm: Firm) -> Gateway:
+    return Gateway(origin, client=firm.client, key=firm.key, decryption_keys=firm.decryption_keys)
 
 
 async def _login(session: Gateway, firm: Firm) -> Login:
