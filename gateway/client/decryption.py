@@ -175,7 +175,18 @@ class Decryption:
 
     def is_wanted(self, path: str) -> bool:
         """Return whether the answer at a path has to be encrypted: wherever rows or statistics could be."""
-        return bool(self._keys) and _IN_CLEAR.fullmatch(path) is None
+        return bool(self._keys) and _may_hold_data(path)
+
+    def asked(self, path: str, accept: str) -> str:
+        """Return the ``Accept`` to send: encrypted where there is a key, and never where there is none.
+
+        Else an answer that nobody here opens would be paid for.
+        """
+        if self.is_wanted(path):
+            return encrypted_accept(accept)
+        if not _may_hold_data(path) or JOSE_TYPE in accept.lower():
+            return accept
+        return f"{accept or '*/*'}, {JOSE_TYPE}; q=0"
 
     def with_receipt(self, response: Response) -> Response:
         """Return an answer with the headers of its receipt in clear; they come encrypted as it does.
@@ -209,6 +220,10 @@ class Decryption:
         return await asyncio.to_thread(opened, response.body, self._keys)
 
 
+def _may_hold_data(path: str) -> bool:
+    return _IN_CLEAR.fullmatch(path) is None
+
+
 def encrypted_accept(accept: str) -> str:
     """Return the ``Accept`` that wants the same media types, encrypted."""
     elements = []
@@ -218,7 +233,7 @@ def encrypted_accept(accept: str) -> str:
         if media_type in _ANYTHING:
             elements.append(f"{JOSE_TYPE}{weight}")
         elif media_type == JOSE_TYPE:
-            elements.append(element.strip(" \t"))
+            elements.append("; ".join([JOSE_TYPE, *parameters]))
         elif media_type == "text/*" or _MEDIA_TYPE.fullmatch(media_type):
             inside = media_type.replace("*", "csv")  # the one text that there is
             elements.append(f'{JOSE_TYPE}; cty="{inside}"{weight}')

@@ -20,7 +20,7 @@ from typing import Final, Self
 from urllib.parse import quote, urlencode
 
 from gateway.client.answer import Answer
-from gateway.client.decryption import Decryption, DecryptionKey, encrypted_accept
+from gateway.client.decryption import Decryption, DecryptionKey
 from gateway.client.failures import ProfileInvalid
 from gateway.client.keys import ClientKey
 from gateway.client.login import NONCE_HEADER, Login, Prompt, Token
@@ -338,8 +338,7 @@ class Gateway:
     ) -> Proved:
         """Return the answer to one signed request, as it may be used."""
         decryption = self._decryption if self._decryption.is_wanted(path) else None
-        if decryption is not None:
-            headers = {**headers, "Accept": encrypted_accept(headers.get("Accept", JSON))}
+        headers = {**headers, "Accept": self._decryption.asked(path, headers.get("Accept", JSON))}
         response = await self._signed(method, path, query_string, body, headers)
         return await proved(
             response, method=method, client=self.client, log_key=self._log_key, decryption=decryption
@@ -364,7 +363,7 @@ class Gateway:
                     query_string=query_string,
                     body=body,
                     # SECURITY: else somebody on the way could ask for it in clear instead
-                    accept=accept if JOSE_TYPE in accept else None,
+                    accept=accept if JOSE_TYPE in accept.lower() else None,
                 )
                 content = {"Content-Type": JSON} if body else {}
                 own = {"Accept": JSON, "Authorization": f"DPoP {token.text}", "DPoP": proof}

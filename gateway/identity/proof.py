@@ -65,7 +65,7 @@ def verify_proof(
         found = _authentic(proof)
         _check_request(found.claims, method=method, url=url)
         _check_bindings(found.claims, access_token=access_token, query_digest=query_digest)
-        if not _same(found.claims.get("accept", accept), accept):
+        if "accept" in found.claims and not _same(found.claims["accept"], accept):
             _refuse("the proof is for another form of the answer: `accept` does not fit", "proof-accept")
         _check_time(found, now)
         _check_nonce(found.claims.get("nonce"), nonce_secret, now, required=nonce_required)
@@ -139,7 +139,10 @@ def _check_nonce(nonce: object, secret: bytes, now: datetime, *, required: bool)
 
 
 def _same(given: object, wanted: str) -> bool:
-    return isinstance(given, str) and hmac.compare_digest(given.encode(), wanted.encode())
+    if not isinstance(given, str):
+        return False
+    left, right = (text.encode("utf-8", "surrogatepass") for text in (given, wanted))
+    return hmac.compare_digest(left, right)
 
 
 def _refuse(detail: str, cause: str) -> NoReturn:

@@ -99,13 +99,13 @@ class Registry:
         active = operator is not None and operator.state is State.ACTIVE
         return active and not self.is_frozen(Freezable.OPERATOR, name)
 
-    def is_backed(self, activation: Activation) -> bool:
-        """Return whether the passkey behind an approval, if there is one, is still its person's.
+    def has_passkey(self, name: str) -> bool:
+        """Return whether what was signed in to with a passkey may go on; empty: it was without one.
 
-        Who removes a stolen passkey takes back what a thief approved with it.
+        Who removes a stolen passkey takes back what a thief opened and approved with it.
         """
-        passkey = self.passkeys.get(activation.passkey)
-        return not activation.passkey or (passkey is not None and passkey.state is State.ACTIVE)
+        passkey = self.passkeys.get(name)
+        return not name or (passkey is not None and passkey.state is State.ACTIVE)
 
     def has(self, change: Change) -> bool:
         """Return whether there is a record of that kind and id already."""
@@ -338,7 +338,7 @@ def _in_force(
         and activation.key == key
         and activation.state is State.ACTIVE
         and activation.authenticated_at <= now < activation.until
-        and registry.is_backed(activation)
+        and registry.has_passkey(activation.passkey)
         and _may_activate(registry, activation.operator, client)
     )
 

@@ -67,6 +67,8 @@ class Session:
 
     operator: Operator
     at: datetime
+    passkey: str = ""
+    """That it was opened with, if one: it ends with that, as a thief's must."""
     ticket: str = ""
     """The one that was handed in."""
 
@@ -114,7 +116,7 @@ async def _sign_in(form: Form, peer: str, ports: EnrolmentPorts, now: datetime) 
         return failed(PageName.ACCOUNT, person, ports, now)
     for change in person.changes:
         registry = registry.with_change(change)
-    session = Session(operator=person.operator, at=person.at)
+    session = Session(operator=person.operator, at=person.at, passkey=person.passkey)
     return Outcome(
         screen=_screen(session, registry, ports, now),
         facts={"event": Event.SIGN_IN.value, "org": person.operator.org},
@@ -224,7 +226,12 @@ def _screen(session: Session, registry: Registry, ports: EnrolmentPorts, now: da
     """Return the page with its next ticket."""
     operator = session.operator
     ticket = base64url(ports.random_bytes(TICKET_BYTES))
-    noted = {"operator": operator.id, "enrolled": _enrolled(operator), "at": session.at.isoformat()}
+    noted = {
+        "operator": operator.id,
+        "enrolled": _enrolled(operator),
+        "passkey": session.passkey,
+        "at": session.at.isoformat(),
+    }
     document = json.dumps(noted).encode("ascii")
     until_ms = unix_ms(session.at) + SESSION_S * 1000
     ports.volatile.put(_TICKET, _hash(ticket), document, until_ms, now_ms=unix_ms(now))
@@ -273,7 +280,7 @@ def _approved(registry: Registry, operator: Operator, now: datetime) -> list[Act
         for each in registry.activations.values()
         if each.state is State.ACTIVE
         and now < each.until
-        and registry.is_backed(each)
+        and registry.has_passkey(each.passkey)
         and (client := registry.clients.get(each.client)) is not None
         and client.org == operator.org
     ]
@@ -291,7 +298,10 @@ def _redeemed(ticket: str, registry: Registry, ports: EnrolmentPorts, now: datet
         return None
     if noted["enrolled"] != _enrolled(operator):  # SECURITY: another person, who was given an erased one's id
         return None
-    return Session(operator=operator, at=datetime.fromisoformat(noted["at"]).astimezone(UTC), ticket=ticket)
+    if not registry.has_passkey(noted["passkey"]):
+        return None
+    at = datetime.fromisoformat(noted["at"]).astimezone(UTC)
+    return Session(operator=operator, at=at, passkey=noted["passkey"], ticket=ticket)
 
 
 def _enrolled(operator: Operator) -> str:

@@ -242,6 +242,8 @@ def _redeemed(ticket: str, ports: EnrolmentPorts, now: datetime) -> Deciding | N
     grant = devices.grant_of(ports.volatile, noted["grant"], now_ms=unix_ms(now))
     if operator is None or grant is None or unix_ms(now) >= grant.expires_at_ms:
         return None
+    if not registry.has_passkey(noted["passkey"]):
+        return None
     chain = _chain(registry, grant, operator, now)
     if chain is None:
         return None

@@ -58,7 +58,11 @@ def require_nothing_revived(client: Client, name: Thumbprint, registry: Registry
     left = [
         each.id
         for each in registry.activations.values()
-        if each.client == client.id and each.key == name and each.state is State.ACTIVE and now < each.until
+        if each.client == client.id
+        and each.key == name
+        and each.state is State.ACTIVE
+        and now < each.until
+        and registry.has_passkey(each.passkey)
     ]
     if left:
         raise ActRefused(

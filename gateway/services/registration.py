@@ -111,6 +111,15 @@ def new_client(
     )
 
 
+_PRIVATE: Final = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
+_MEMBERS: Final = ("kty", "crv", "x", "y")
+_SAYS: Final = {
+    "sig": (("ES256", "EdDSA", "Ed25519"), ("verify",)),
+    "enc": ((jose.JWE_ALG,), ("deriveKey", "deriveBits", "wrapKey")),
+}
+"""What a JWK may say of itself beside its use: ``alg`` and ``key_ops``."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClientKeys:
     """A client's public keys by their use (RFC 7517 section 4.2)."""
@@ -124,7 +133,7 @@ def client_keys(keys: Iterable[Mapping[str, object]]) -> ClientKeys:
     by_use: dict[str, list[Mapping[str, object]]] = {"sig": [], "enc": []}
     try:
         for key in keys:
-            by_use[_use_of(key)].append(key)
+            by_use[_use_of(key)].append({name: key[name] for name in _MEMBERS if name in key})
         found = ClientKeys(frozen_keys(by_use["sig"]), frozen_encryption_keys(by_use["enc"]))
     except (ValueError, TypeError, AttributeError, KeyError) as error:  # a key file may hold any JSON
         raise MalformedRequest(f"a client's key is not usable: {error}") from error
@@ -138,16 +147,17 @@ def _use_of(key: Mapping[str, object]) -> str:
 
     SECURITY: a firm that sends its encryption key by mistake must not find that it opens its account.
     """
+    if private := sorted(_PRIVATE & key.keys()):
+        raise ValueError(f"a public key has no member `{private[0]}`")
     use = key.get("use", "sig")
     if use not in ("sig", "enc"):  # by equality: it may be anything
         raise ValueError('`use` is "sig", or "enc" for replies to be encrypted to')
-    encrypts = use == "enc"
-    if "alg" in key and (key["alg"] == jose.JWE_ALG) != encrypts:
-        wanted = f'"{jose.JWE_ALG}"' if encrypts else "of a signature"
-        raise ValueError(f'by its `use`, "{use}" unless it says another, its `alg` is {wanted}')
-    operations = key.get("key_ops", [])
-    if not isinstance(operations, list) or any((each == "verify") == encrypts for each in operations):
-        raise ValueError(f'by its `use`, "{use}" unless it says another, its `key_ops` are others')
+    algorithms, operations = _SAYS[str(use)]
+    if "alg" in key and key["alg"] not in algorithms:
+        raise ValueError(f'an `alg` for `use` "{use}" is {" or ".join(algorithms)}')
+    said = key.get("key_ops", [])
+    if not isinstance(said, list) or any(each not in operations for each in said):
+        raise ValueError(f'`key_ops` for `use` "{use}" are of {", ".join(operations)}')
     return str(use)
 
 

@@ -30,7 +30,7 @@ def shown(record: Record, registry: Registry) -> dict[str, object]:
         if record.encryption_keys:
             row["encryption_keys"] = [jose.thumbprint(jwk) for jwk in record.encryption_jwks]
     if isinstance(record, Activation):
-        if not registry.is_backed(record):
+        if not registry.has_passkey(record.passkey):
             row["state"] = State.ENDED.value
         row["saved"] = None if record.saved is None else f"{record.saved.method} {record.saved.path}"
     if isinstance(record, Operator):

@@ -56,6 +56,8 @@ class Following:
     async def renew(self) -> None:
         """Wait until documents come into force, and serve them."""
         documents = await self._waiting.get()
+        while not self._waiting.empty():  # what has come since is what counts
+            documents = self._waiting.get_nowait()
         for name, text in documents.items():
             if text is None:
                 telemetry.log("worker_not_serving", dataset=name, problem="its document is not known here")

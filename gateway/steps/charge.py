@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway import budget
 from gateway.delivery.formats import negotiate
@@ -51,7 +51,7 @@ class MakeCharge:
                 facts=facts_of(query, seen),
                 private=private_of(query, seen),
                 debits=budget.debits(lineage, caller.org, caller.client, plan.loss, permit.caps),
-                claim=_claim(query, caller, self.claim_key(caller.org)),
+                claim=_claim(query, caller, permit, self.claim_key(caller.org)),
                 subject=caller.operator,
             )
         )
@@ -70,7 +70,7 @@ class MakeCharge:
         raise NotPermitted("the saved request was run as often as it may today", reason=Reason.RUNS_USED_UP)
 
 
-def _claim(query: Query, caller: Caller, key: bytes) -> IdempotencyClaim | None:
+def _claim(query: Query, caller: Caller, permit: Permit, key: bytes) -> IdempotencyClaim | None:
     """Return the caller's name for this request, bound to all that the request says.
 
     A saved request is charged once a day of its activation: the day is its name, and it takes no other.
@@ -93,13 +93,14 @@ def _claim(query: Query, caller: Caller, key: bytes) -> IdempotencyClaim | None:
     return IdempotencyClaim(
         scope=scope,
         key=_keyed(key, b"key", name.encode()),
-        digest=_keyed(key, b"asked", _asked(query, caller)),
+        digest=_keyed(key, b"asked", _asked(query, caller, permit)),
     )
 
 
-def _asked(query: Query, caller: Caller) -> bytes:
+def _asked(query: Query, caller: Caller, permit: Permit) -> bytes:
     """Return all that a repeat must have in common with the first request, the form of the answer too."""
-    form = negotiate(query.accept)  # as asked: what the rules make of it may change until a repeat
+    # Not whether the rules want it encrypted, which they may begin to until a repeat.
+    form = negotiate(query.accept, replace(permit.delivery, encrypted=False))
     written = f"{form.format}, encrypted" if form.encrypted else form.format.value
     return f"{query.path}\n{query.query_string}\n{caller.purpose}\n{written}\n".encode() + query.body
 

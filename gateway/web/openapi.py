@@ -152,7 +152,8 @@ def document(origin: str) -> dict[str, Any]:
         "info": {
             "title": "Data sharing gateway",
             "version": "1",
-            "description": "Every reply carries `Gateway-Receipt` and `Gateway-Entry`: its proof in the log.",
+            "description": "Every reply carries `Gateway-Receipt` and `Gateway-Entry`: its proof in the log, "
+            "in base64url; beside an encrypted reply each as a JWE to the same key.",
         },
         "servers": [{"url": origin}],
         "security": [{"dpop": []}],

@@ -213,12 +213,12 @@ async def test_a_question_by_address_is_the_gateways_own_question(small_gateway:
     assert described.path == "/v1/datasets/x"
     assert (records.path, records.accept, json.loads(records.body)) == (
         "/v1/datasets/x/records",
-        "text/csv",
+        "text/csv, application/jose; q=0",
         {"select": ["age", "sex"], "limit": 5, "cursor": "c", "where": {"column": "age", "at_least": 18}},
     )
     assert (query.path, query.accept, json.loads(query.body)) == (
         "/v1/datasets/x/query",
-        "application/json",
+        "application/json, application/jose; q=0",
         {"sql": "SELECT 1", "epsilon": "0.1"},
     )
     assert len(query.idempotency_keys) == 1

@@ -107,7 +107,10 @@ async def test_without_a_key_nothing_is_different(small_gateway: SmallGateway) -
         await gateway.resume("credit-risk")
         answer = await gateway.records("x")
 
-    assert (answer.encrypted_to, small_gateway.seen[0].accept) == (None, "application/json")
+    assert answer.encrypted_to is None
+    assert small_gateway.seen[0].accept == "application/json, application/jose; q=0", (
+        "what nobody here opens is not paid for"
+    )
 
 
 @pytest.mark.parametrize(
@@ -161,6 +164,18 @@ async def test_a_receipt_in_clear_beside_an_encrypted_answer_is_refused(
         await gateway.resume("credit-risk")
         with pytest.raises(AnswerRefused, match="not encrypted as the gateway encrypts"):
             await gateway.records("x")
+
+
+async def test_however_it_is_spelt_the_proof_names_the_form(small_gateway: SmallGateway) -> None:
+    small_gateway.answers = [an_answer()]
+    async with session(small_gateway) as gateway:
+        await gateway.resume("credit-risk")
+        await gateway.records("x", accept='Application/JOSE; CTY="text/csv"; q=0.5')
+
+    (seen,) = small_gateway.seen
+    assert seen.accept == 'application/jose; cty="text/csv"; q=0.5'
+    claims = json.loads(base64url_decoded(seen.proofs[0].split(".")[1]))
+    assert claims["accept"] == seen.accept
 
 
 async def test_a_refusal_comes_in_clear(small_gateway: SmallGateway) -> None:

@@ -283,9 +283,7 @@ async def test_without_a_key_nothing_of_it_leaves_and_nothing_is_charged(town: T
             await gateway.records(OPEN)
     async with town.session(town.plain_bank) as gateway:
         assert (await gateway.records(OPEN, limit=1)).encrypted_to is None
-        anyhow = await gateway.forward(
-            "POST", f"/v1/datasets/{SEALED}/records", query_string="", body=b"{}", headers={"Accept": "*/*"}
-        )
+        anyhow = await gateway._signed("POST", f"/v1/datasets/{SEALED}/records", "", b"{}", {"Accept": "*/*"})
     assert (anyhow.status, b"encryption-key-required" in anyhow.body) == (403, True)
 
 

@@ -80,6 +80,20 @@ def test_a_proof_for_a_request_with_anything_in_it_covers_it(world: World, somet
     assert refused.value.cause == "proof-qd"
 
 
+@pytest.mark.parametrize("accept", ["*/*", "", "application/json, \udcff", "application/jose"])
+def test_a_proof_that_names_a_form_is_for_that_one_and_another_for_any(world: World, accept: str) -> None:
+    """Promise P7. The field is as received, whatever bytes are in it."""
+    token = world.token()
+    assert world.verify_request(world.query(token, world.proof(token=token), accept=accept))
+    named = world.proof(token=token, accept="application/jose")
+    if accept == "application/jose":
+        assert world.verify_request(world.query(token, named, accept=accept))
+        return
+    with pytest.raises(ProofRefused) as refused:
+        world.verify_request(world.query(token, named, accept=accept))
+    assert refused.value.cause == "proof-accept"
+
+
 def test_query_string_and_body_are_told_apart(world: World) -> None:
     """Promise P7. Moving a byte from one to the other changes the digest."""
     token = world.token()

@@ -54,8 +54,16 @@ async def at_the_account(town: Town, operator: str = "lan") -> Reply:
     return reply
 
 
-async def add(town: Town, key: SoftKey, operator: str = "lan", **said: Any) -> Reply:
-    page = await at_the_account(town, operator)
+async def sign_at_the_account(town: Town, key: SoftKey) -> Reply:
+    challenge = await challenge_of(town, "/account")
+    response = key.signed(challenge_about(challenge, ""))
+    return await post(town, "/account", challenge=challenge, passkey=response)
+
+
+async def add(
+    town: Town, key: SoftKey, operator: str = "lan", page: Reply | None = None, **said: Any
+) -> Reply:
+    page = page or await at_the_account(town, operator)
     ticket = field_in(page, "ticket")
     found = re.search(r'data-challenge="([^"]+)"', text_of(page))
     assert found
@@ -292,6 +300,28 @@ async def test_p7_what_a_removed_passkey_approved_ends_with_it(town: Town) -> No
     device = await town.device()
     await town.decide(town.ticket_in(await sign(town, kept, device)), "approve")
     assert town.claims(await town.poll(device)).assurance.acr == "aal3"
+
+
+async def test_p7_a_page_that_a_removed_passkey_opened_serves_no_more(town: Town) -> None:
+    """Promise P7: a thief at work is stopped by the removal, and adds no key of their own first."""
+    stolen, thiefs = SoftKey(), SoftKey(credential=b"the thief's own")
+    await add(town, stolen)
+    device = await town.device()
+    consent = await sign(town, stolen, device)
+    account = await sign_at_the_account(town, stolen)
+    owners = await at_the_account(town)
+    removed = await post(
+        town, "/account",
+        step="remove-passkey", ticket=field_in(owners, "ticket"), id=passkey_id(stolen.credential),
+    )  # fmt: skip
+    assert removed.facts["outcome"] == "passkey-removed"
+
+    added = await add(town, thiefs, page=account)
+    await town.decide(town.ticket_in(consent), "approve")
+
+    assert added.status == 403
+    assert passkey_id(thiefs.credential) not in town.registry.passkeys
+    assert town.registry.activations == {}
 
 
 async def test_a_frozen_operator_signs_in_nowhere_and_ends_a_session_at_work(town: Town) -> None:

@@ -144,6 +144,17 @@ async def test_p3_what_is_in_force_goes_on_while_the_next_revision_is_recorded()
     assert before.dataset.digest == digest_of(DOCUMENTS[one])
 
 
+async def test_what_was_withdrawn_meanwhile_is_not_served_first() -> None:
+    one, other = sorted(DOCUMENTS)[:2]
+    following = Following((rules(one), rules(other)), shelf := Shelf())
+
+    following.in_force((of(one), of(other)))
+    following.in_force((of(other),))
+    await following.renew()
+
+    assert (set(following.current.rules), shelf.checked) == ({other}, [other])
+
+
 async def test_a_worker_that_cannot_take_over_rules_does_not_go_on_with_old_ones() -> None:
     """Whatever it is, it is loud."""
 

@@ -145,6 +145,7 @@ PROOFS: dict[str, Attack] = {
     "61 qd of another query": (lambda w: w.proof(qd=jose.query_digest("a=b", w.body)), "proof-qd"),
     "61 qd a list": (lambda w: w.proof(qd=[jose.query_digest("", w.body)]), "proof-qd"),
     "61 accept of another form": (lambda w: w.proof(accept="application/jose"), "proof-accept"),
+    "61 accept no text": (lambda w: w.proof(accept=7), "proof-accept"),
     "61 accept a list": (lambda w: w.proof(accept=["*/*"]), "proof-accept"),
     "61 qd empty": (lambda w: w.proof(qd=""), "proof-qd"),
     "26 a proof of 5 kB": (lambda w: w.proof(extra="x" * 5000), "proof-too-large"),
