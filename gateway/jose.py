@@ -20,6 +20,8 @@ PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 Jwk = dict[str, str]
 
 COORDINATE_BYTES = 32
+PRIVATE_MEMBERS: Final = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
+"""Of JWKs that hold a secret (RFC 7518 section 6)."""
 JWE_ALG: Final = "ECDH-ES+A256KW"
 JWE_ENC: Final = "A256GCM"
 """How replies are encrypted to a client (RFC 7518 sections 4.6 and 5.3); nothing else is, or is read."""
@@ -75,7 +77,7 @@ def key_of(jwk: object) -> PublicKey:
     """
     if not isinstance(jwk, dict) or not all(isinstance(value, str) for value in jwk.values()):
         raise ValueError("a key is an object of texts")
-    if private := {"d", "k", "p", "q", "dp", "dq", "qi", "oth"} & jwk.keys():
+    if private := PRIVATE_MEMBERS & jwk.keys():
         raise ValueError(f"a public key has no member `{min(private)}`")
     match jwk.get("kty"), jwk.get("crv"):
         case "OKP", "Ed25519":

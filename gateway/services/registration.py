@@ -111,7 +111,6 @@ def new_client(
     )
 
 
-_PRIVATE: Final = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
 _MEMBERS: Final = ("kty", "crv", "x", "y")
 _SAYS: Final = {
     "sig": (("ES256", "EdDSA", "Ed25519"), ("verify",)),
@@ -147,8 +146,8 @@ def _use_of(key: Mapping[str, object]) -> str:
 
     SECURITY: a firm that sends its encryption key by mistake must not find that it opens its account.
     """
-    if private := sorted(_PRIVATE & key.keys()):
-        raise ValueError(f"a public key has no member `{private[0]}`")
+    if private := jose.PRIVATE_MEMBERS & key.keys():
+        raise ValueError(f"a public key has no member `{min(private)}`")
     use = key.get("use", "sig")
     if use not in ("sig", "enc"):  # by equality: it may be anything
         raise ValueError('`use` is "sig", or "enc" for replies to be encrypted to')
